@@ -1,0 +1,79 @@
+"""Conditions by kstatus: ``Ready`` always, ``Reconciling`` and ``Stalled`` only while true.
+
+Source: sigs.k8s.io/cli-utils/pkg/kstatus, "The Ready condition and the abnormal-true conditions".
+Conditions change only through the ``mark_*`` functions; times are given by the caller, so all of it is pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from thaw.api.base import Model
+
+READY = "Ready"
+RECONCILING = "Reconciling"
+STALLED = "Stalled"
+
+
+class Condition(Model):
+    """One observation of one aspect, as ``metav1.Condition``."""
+
+    type: str = Field(description="Which aspect: Ready, Reconciling or Stalled.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    reason: str = Field(description="A word for programs: why it holds or not.")
+    message: str = Field(default="", description="A sentence for people.")
+    last_transition_time: datetime = Field(description="When status last changed.")
+    observed_generation: int = Field(default=0, description="The metadata.generation this was seen at.")
+
+
+def _with(conditions: Sequence[Condition], new: Condition) -> tuple[Condition, ...]:
+    """Replaces the condition of that type, keeping its transition time while its status is the same."""
+    old = next((c for c in conditions if c.type == new.type), None)
+    if old is not None and old.status == new.status:
+        new = new.model_copy(update={"last_transition_time": old.last_transition_time})
+    return tuple(c for c in conditions if c.type != new.type) + (new,)
+
+
+def _without(conditions: Sequence[Condition], *types: str) -> tuple[Condition, ...]:
+    return tuple(c for c in conditions if c.type not in types)
+
+
+def mark_ready(
+    conditions: Sequence[Condition], reason: str, message: str, *, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Ready is true; nothing is under way and nothing is stuck."""
+    ready = Condition(
+        type=READY, status="True", reason=reason, message=message, last_transition_time=now, observed_generation=generation
+    )
+    return _with(_without(conditions, RECONCILING, STALLED), ready)
+
+
+def mark_reconciling(
+    conditions: Sequence[Condition], reason: str, message: str, *, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Work is under way: Ready is false, Reconciling true, with the same reason."""
+    return _pair(_without(conditions, STALLED), RECONCILING, reason, message, generation, now)
+
+
+def mark_stalled(
+    conditions: Sequence[Condition], reason: str, message: str, *, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Nothing more will happen until somebody acts: Ready is false, Stalled true, with the same reason."""
+    return _pair(_without(conditions, RECONCILING), STALLED, reason, message, generation, now)
+
+
+def _pair(
+    conditions: Sequence[Condition], type_: str, reason: str, message: str, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    common = {"reason": reason, "message": message, "last_transition_time": now, "observed_generation": generation}
+    not_ready = Condition(type=READY, status="False", **common)  # type: ignore[arg-type]
+    return _with(_with(conditions, not_ready), Condition(type=type_, status="True", **common))  # type: ignore[arg-type]
+
+
+def is_ready(conditions: Sequence[Condition], generation: int) -> bool:
+    """Whether Ready is true *for this generation*; an older observation does not count."""
+    return any(c.type == READY and c.status == "True" and c.observed_generation == generation for c in conditions)

@@ -1,0 +1,107 @@
+"""The agent's API and the node's files, as hack/design/0001-node-contract.md fixes them. Durations are milliseconds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from thaw.api.base import Model
+from thaw.api.v1alpha1 import Code, Fingerprint, Http, Protocol
+
+Role = Literal["init", "instance"]
+JobPhase = Literal["init", "checkpoint", "store", "verify", "done", "failed"]
+
+
+class NodeInfo(Model):
+    """What a node can do; ``GET /v1/node``."""
+
+    node: str
+    checkpoint: bool
+    reason: str = ""
+    """Why it cannot, for people; empty when it can."""
+    fingerprint: Fingerprint = Field(default_factory=Fingerprint)
+    version: str = ""
+
+
+class GrantRequest(Model):
+    """``PUT /v1/pods/{uid}/grant``: what the operator or a gateway says of a pod it made."""
+
+    namespace: str
+    name: str
+    role: Role
+    protocol: Protocol = "lambda"
+    code: Code | None = None
+    """Absent for images, which bring their own."""
+    snapshot: str | None = None
+    """The Snapshot's UID, to be restored; None starts cold."""
+    token: str
+    """The secret that callers of this instance present; 32 bytes or more of randomness."""
+
+
+class GrantResult(Model):
+    """What it took to put the pod's needs on the node."""
+
+    code_ms: float = 0
+    snapshot_ms: float = 0
+
+
+class Report(Model):
+    """What became of a granted pod's container, written by thaw-runc."""
+
+    pod_uid: str = Field(alias="podUID")
+    container_id: str = Field(alias="containerID")
+    state: Literal["created", "started", "restored", "failed"]
+    pid: int = 0
+    ip: str = ""
+    restore_ms: float = 0
+    restore_error: str = ""
+    at: int = 0
+    """Unix milliseconds."""
+
+
+class SnapshotRequest(Model):
+    """``PUT /v1/snapshots/{id}``: take a snapshot of this pod as soon as it is initialised."""
+
+    pod_uid: str = Field(alias="podUID")
+    namespace: str
+    name: str
+    container: str = "function"
+    protocol: Protocol = "lambda"
+    http: Http | None = None
+    token: str
+    init_timeout_seconds: float
+    function: str
+    version: str
+    image: str
+
+
+class JobError(Model):
+    """Why a snapshot job failed."""
+
+    code: Literal["FunctionError", "Timeout", "InternalError", "InvalidImage"]
+    message: str
+    retryable: bool = False
+
+
+class SnapshotJob(Model):
+    """``GET /v1/snapshots/{id}``: how far it is."""
+
+    id: str
+    phase: JobPhase
+    init_ms: float | None = None
+    checkpoint_ms: float | None = None
+    store_ms: float | None = None
+    digest: str = ""
+    size_bytes: int | None = None
+    stored_bytes: int | None = None
+    fingerprint: Fingerprint | None = None
+    error: JobError | None = None
+
+
+class ErrorBody(Model):
+    """What the agent answers with any status from 400."""
+
+    code: str
+    message: str
+    retryable: bool = False

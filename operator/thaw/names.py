@@ -1,0 +1,87 @@
+"""Every name Thaw gives to something: groups, labels, child objects, ports. Pure and tiny."""
+
+from __future__ import annotations
+
+import hashlib
+
+GROUP = "thaw.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+FINALIZER = f"{GROUP}/purge"
+FIELD_MANAGER = "thaw"
+RUNTIME_CLASS = "thaw"
+SYSTEM_NAMESPACE = "thaw-system"
+LATEST = "$LATEST"
+
+FUNCTION_CONTAINER = "function"
+CONTROL_PORT = 8270
+AGENT_PORT = 8440
+GATEWAY_PORT = 8080
+METRICS_PORT = 9090
+AGENT_AUDIENCE = "thaw-agent"
+
+LABEL_FUNCTION = f"{GROUP}/function"
+LABEL_VERSION = f"{GROUP}/version"
+"""The version's number, or ``LATEST`` (a label value may not hold a dollar sign)."""
+LABEL_VERSION_NAME = f"{GROUP}/version-name"
+LABEL_ROLE = f"{GROUP}/role"
+"""``init`` or ``instance``; the annotation of the same name tells thaw-runc to wait for a grant."""
+LABEL_GATEWAY = f"{GROUP}/gateway"
+LABEL_TEMPLATE = f"{GROUP}/template"
+LABEL_SNAPSHOT = f"{GROUP}/snapshot"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_COMPONENT = "app.kubernetes.io/component"
+LABEL_CHECKPOINT = f"{GROUP}/checkpoint"
+"""On nodes: ``supported`` or ``unsupported``; RuntimeClass thaw selects the former."""
+ANNOTATION_CHECKPOINT_REASON = f"{GROUP}/checkpoint-reason"
+ANNOTATION_ROLE = f"{GROUP}/role"
+ANNOTATION_START = f"{GROUP}/start"
+ANNOTATION_RESTORE_MS = f"{GROUP}/restore-ms"
+ROLE_INIT = "init"
+ROLE_INSTANCE = "instance"
+
+VERSION_NUMBERS = "thaw-version-numbers"
+"""ConfigMap, one in each namespace with functions: function name → last number given.
+
+It outlives the functions, because Lambda never reuses a number, "even for a function that has been deleted and
+recreated" (Lambda developer guide, "Manage Lambda function versions").
+"""
+
+
+def _fit(name: str, limit: int = 63) -> str:
+    """Shortens a name to a label's length, keeping it unique by a hash of the whole."""
+    if len(name) <= limit:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: limit - 9].rstrip('-.')}-{digest}"
+
+
+def version_object(function: str, number: int) -> str:
+    """The FunctionVersion that the API or autoPublishAlias makes for a number."""
+    return _fit(f"{function}-{number}")
+
+
+def revision(version_name: str) -> str:
+    """The ControllerRevision that freezes a version's template."""
+    return _fit(f"{version_name}-template")
+
+
+def snapshot(version_name: str, generation: int) -> str:
+    """The nth Snapshot of a version, counted from 1."""
+    return _fit(f"{version_name}-s{generation}")
+
+
+def init_pod(snapshot_name: str, attempt: int) -> str:
+    """The pod that initialises a snapshot's process; each attempt has its own."""
+    return _fit(f"{snapshot_name}-init-{attempt}")
+
+
+def instance_prefix(function: str, qualifier: str) -> str:
+    """``generateName`` of the pods that serve a version."""
+    number = "latest" if qualifier == LATEST else qualifier
+    return _fit(f"{function}-{number}", 57) + "-"
+
+
+def version_label(qualifier: str) -> str:
+    """A version number or ``$LATEST`` as a label value."""
+    return "LATEST" if qualifier == LATEST else qualifier

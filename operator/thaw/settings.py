@@ -1,0 +1,43 @@
+"""What an administrator can set, read from ``THAW_*`` environment variables that the chart writes."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from thaw import names
+
+
+class Settings(BaseSettings):
+    """Settings that all three programs share. Times are seconds, sizes bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="THAW_", frozen=True)
+
+    namespace: str = names.SYSTEM_NAMESPACE
+    """Where Thaw itself runs; its access keys live there."""
+    pod_name: str = "local"
+    node_name: str = ""
+    log_level: str = "info"
+    region: str = "us-east-1"
+    account_id: str = "000000000000"
+    """The account in the ARNs that the Lambda API shows."""
+    runtimes: dict[str, str] = Field(default_factory=lambda: {"python3.13": "thaw.dev/runtime-python3.13:dev"})
+    """Runtime name → image that holds its runtime interface client (``THAW_RUNTIMES``, JSON)."""
+    agent_token_path: str = "/var/run/secrets/thaw/agent-token"  # noqa: S105
+    """A projected token for the audience ``thaw-agent``."""
+    store_url: str = "file:///var/lib/thaw/store"
+    store_compression_level: int = 1
+    init_attempts: int = 3
+    """How often an initialisation is tried where another try can help."""
+    queue_limit: int = 1000
+    """Requests that may wait for an instance of one version, per gateway."""
+    start_timeout: float = 60.0
+    """How long a request waits for an instance before it is told 503."""
+
+
+def load() -> Settings:
+    """Reads the environment once, at start-up.
+
+    :raises pydantic.ValidationError: naming the variable that is wrong.
+    """
+    return Settings()
