@@ -35,7 +35,7 @@ def _with(conditions: Sequence[Condition], new: Condition) -> tuple[Condition, .
     old = next((c for c in conditions if c.type == new.type), None)
     if old is not None and old.status == new.status:
         new = new.model_copy(update={"last_transition_time": old.last_transition_time})
-    return tuple(c for c in conditions if c.type != new.type) + (new,)
+    return (*(c for c in conditions if c.type != new.type), new)
 
 
 def _without(conditions: Sequence[Condition], *types: str) -> tuple[Condition, ...]:
@@ -47,7 +47,12 @@ def mark_ready(
 ) -> tuple[Condition, ...]:
     """Ready is true; nothing is under way and nothing is stuck."""
     ready = Condition(
-        type=READY, status="True", reason=reason, message=message, last_transition_time=now, observed_generation=generation
+        type=READY,
+        status="True",
+        reason=reason,
+        message=message,
+        last_transition_time=now,
+        observed_generation=generation,
     )
     return _with(_without(conditions, RECONCILING, STALLED), ready)
 
@@ -56,22 +61,29 @@ def mark_reconciling(
     conditions: Sequence[Condition], reason: str, message: str, *, generation: int, now: datetime
 ) -> tuple[Condition, ...]:
     """Work is under way: Ready is false, Reconciling true, with the same reason."""
-    return _pair(_without(conditions, STALLED), RECONCILING, reason, message, generation, now)
+    return _pair(_without(conditions, STALLED), RECONCILING, reason, message, generation=generation, now=now)
 
 
 def mark_stalled(
     conditions: Sequence[Condition], reason: str, message: str, *, generation: int, now: datetime
 ) -> tuple[Condition, ...]:
     """Nothing more will happen until somebody acts: Ready is false, Stalled true, with the same reason."""
-    return _pair(_without(conditions, RECONCILING), STALLED, reason, message, generation, now)
+    return _pair(_without(conditions, RECONCILING), STALLED, reason, message, generation=generation, now=now)
 
 
 def _pair(
-    conditions: Sequence[Condition], type_: str, reason: str, message: str, generation: int, now: datetime
+    conditions: Sequence[Condition], type_: str, reason: str, message: str, *, generation: int, now: datetime
 ) -> tuple[Condition, ...]:
-    common = {"reason": reason, "message": message, "last_transition_time": now, "observed_generation": generation}
-    not_ready = Condition(type=READY, status="False", **common)  # type: ignore[arg-type]
-    return _with(_with(conditions, not_ready), Condition(type=type_, status="True", **common))  # type: ignore[arg-type]
+    true = Condition(
+        type=type_,
+        status="True",
+        reason=reason,
+        message=message,
+        last_transition_time=now,
+        observed_generation=generation,
+    )
+    not_ready = true.model_copy(update={"type": READY, "status": "False"})
+    return _with(_with(conditions, not_ready), true)
 
 
 def is_ready(conditions: Sequence[Condition], generation: int) -> bool:

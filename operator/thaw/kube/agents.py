@@ -1,0 +1,140 @@
+"""The agents' API, called by the operator and the gateway; its failures as :class:`thaw.errors.NodeError`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from pydantic import ValidationError
+
+from thaw import names
+from thaw.api.base import Model
+from thaw.api.node import ErrorBody, GrantRequest, GrantResult, NodeInfo, Report, SnapshotJob, SnapshotRequest
+from thaw.errors import NodeError
+from thaw.kube.client import Object
+
+_ANSWER = 10.0
+"""Seconds an agent may take beyond what a call says it waits."""
+_MATERIALISE = 120.0
+
+
+def agents_by_node(pods: Iterable[Object]) -> dict[str, str]:
+    """Node name → base URL, of the agent pods that are ready."""
+    found = {}
+    for pod in pods:
+        status = pod.get("status", {})
+        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
+        if ready and status.get("podIP") and not pod["metadata"].get("deletionTimestamp"):
+            host = f"[{status['podIP']}]" if ":" in status["podIP"] else status["podIP"]
+            found[pod["spec"]["nodeName"]] = f"http://{host}:{names.AGENT_PORT}"
+    return found
+
+
+class Agents:
+    """A client of every node's agent. One session; a base URL says which agent.
+
+    :param token_path: the projected service account token for the audience ``thaw-agent``; read at every call, for the
+        kubelet renews it.
+    """
+
+    def __init__(self, token_path: str) -> None:
+        self._token_path = Path(token_path)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def node(self, base_url: str) -> NodeInfo:
+        """What the node can do."""
+        return NodeInfo.model_validate(await self._call("GET", base_url, "/v1/node"))
+
+    async def grant(self, base_url: str, pod_uid: str, request: GrantRequest) -> GrantResult:
+        """Vouches for a pod, and puts its code and snapshot on the node first.
+
+        :raises NodeError: ``SnapshotUnusable`` when this node cannot restore it.
+        """
+        path = f"/v1/pods/{quote(pod_uid)}/grant"
+        return GrantResult.model_validate(await self._call("PUT", base_url, path, request, timeout=_MATERIALISE))
+
+    async def report(self, base_url: str, pod_uid: str, wait: float) -> Report:
+        """What became of the pod's container, once it has started.
+
+        :raises NodeError: ``NotFound`` when it has not within ``wait`` seconds.
+        """
+        path = f"/v1/pods/{quote(pod_uid)}?wait={wait:g}"
+        return Report.model_validate(await self._call("GET", base_url, path, timeout=wait + _ANSWER))
+
+    async def drop(self, base_url: str, pod_uid: str) -> None:
+        """Takes back everything said of a pod."""
+        await self._call("DELETE", base_url, f"/v1/pods/{quote(pod_uid)}")
+
+    async def put_code(self, base_url: str, sha256: str, data: bytes) -> None:
+        """Stores a code package under its SHA-256 (hexadecimal)."""
+        await self._call("PUT", base_url, f"/v1/code/{quote(sha256)}", data, timeout=_MATERIALISE)
+
+    async def delete_code(self, base_url: str, sha256: str) -> None:
+        """Removes a code package from the store and from that node."""
+        await self._call("DELETE", base_url, f"/v1/code/{quote(sha256)}")
+
+    async def start_snapshot(self, base_url: str, snapshot_id: str, request: SnapshotRequest) -> SnapshotJob:
+        """Begins a snapshot, or tells of the one begun before under this id."""
+        answer = await self._call("PUT", base_url, f"/v1/snapshots/{quote(snapshot_id)}", request)
+        return SnapshotJob.model_validate(answer)
+
+    async def snapshot(self, base_url: str, snapshot_id: str, wait: float = 0) -> SnapshotJob | None:
+        """How far a snapshot is; waits up to ``wait`` seconds for it to end. None when the agent knows of none."""
+        try:
+            path = f"/v1/snapshots/{quote(snapshot_id)}?wait={wait:g}"
+            return SnapshotJob.model_validate(await self._call("GET", base_url, path, timeout=wait + _ANSWER))
+        except NodeError as e:
+            if e.code == "NotFound":
+                return None
+            raise
+
+    async def delete_snapshot(self, base_url: str, snapshot_id: str, *, store: bool) -> None:
+        """Removes a snapshot from that node, and with ``store`` from the store as well."""
+        query = "?store=true" if store else ""
+        await self._call("DELETE", base_url, f"/v1/snapshots/{quote(snapshot_id)}{query}", timeout=_MATERIALISE)
+
+    async def uninstall(self, base_url: str) -> None:
+        """Takes Thaw's runtime off the node."""
+        await self._call("POST", base_url, "/v1/uninstall", timeout=_MATERIALISE)
+
+    async def _call(
+        self, method: str, base_url: str, path: str, body: Model | bytes | None = None, *, timeout: float = _ANSWER
+    ) -> Any:
+        data = body.model_dump_json(by_alias=True).encode() if isinstance(body, Model) else body
+        kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
+        try:
+            token = await asyncio.to_thread(self._token_path.read_text)
+            async with self._open().request(
+                method,
+                base_url + path,
+                data=data,
+                headers={"Authorization": f"Bearer {token.strip()}", "Content-Type": kind},
+                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=5),
+            ) as answer:
+                if answer.status >= 400:
+                    raise _error(answer.status, await answer.text())
+                return await answer.json() if answer.status != 204 and answer.content_length != 0 else None
+        except (aiohttp.ClientError, TimeoutError, OSError) as e:
+            raise NodeError("Unreachable", f"the agent at {base_url} did not answer: {e!r}", retryable=True) from e
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        return self._session
+
+
+def _error(status: int, text: str) -> NodeError:
+    try:
+        body = ErrorBody.model_validate_json(text)
+    except ValidationError:
+        return NodeError(f"HTTP{status}", text[:300], retryable=status >= 500)
+    return NodeError(body.code, body.message, retryable=body.retryable)

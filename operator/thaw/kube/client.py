@@ -1,0 +1,244 @@
+"""The Kubernetes API as plain dictionaries in and out, its failures as :mod:`thaw.errors`.
+
+The official client's generated models cost more time than the calls themselves on the request path, and kopf hands out
+dictionaries anyway; so only its configuration, TLS and token refresh are used here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client as k8s
+from kubernetes.aio import config as k8s_config
+
+from thaw import errors, names
+from thaw.kube.kinds import POD, Kind
+
+Object = dict[str, Any]
+
+_MERGE = "application/merge-patch+json"
+_APPLY = "application/apply-patch+yaml"
+_TIMEOUT = 30.0
+_WATCH_SECONDS = 240
+
+
+class WatchExpired(errors.Unavailable):
+    """The watch's resource version is gone (410): list again."""
+
+
+class Kube:
+    """A connection to one API server."""
+
+    def __init__(self, api: k8s.ApiClient) -> None:
+        self._api = api
+
+    @classmethod
+    async def connect(cls) -> Self:
+        """Connects as the pod's service account, or by ``KUBECONFIG`` outside a cluster."""
+        configuration = k8s.Configuration()
+        try:
+            k8s_config.load_incluster_config(client_configuration=configuration)
+        except k8s_config.ConfigException:
+            await k8s_config.load_kube_config(client_configuration=configuration)
+        return cls(k8s.ApiClient(configuration))
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        await self._api.close()
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        """One object.
+
+        :raises NotFound: it is not there.
+        """
+        return await self._call("GET", kind, namespace, name)
+
+    async def list(
+        self, kind: Kind, namespace: str = "", labels: str = "", fields: str = ""
+    ) -> tuple[list[Object], str]:
+        """All objects that match, and the resource version to watch from. No namespace means all of them."""
+        answer = await self._call("GET", kind, namespace, query={"labelSelector": labels, "fieldSelector": fields})
+        for item in answer["items"]:
+            item.setdefault("apiVersion", kind.api_version)
+            item.setdefault("kind", kind.kind)
+        return answer["items"], answer["metadata"]["resourceVersion"]
+
+    async def create(self, kind: Kind, body: Object) -> Object:
+        """Makes an object.
+
+        :raises Conflict: it exists already.
+        """
+        return await self._call("POST", kind, body["metadata"].get("namespace", ""), body=body)
+
+    async def apply(self, kind: Kind, body: Object) -> Object:
+        """Server-side apply, as field manager ``thaw``: made or brought to this form."""
+        meta = body["metadata"]
+        query = {"fieldManager": names.FIELD_MANAGER, "force": "true"}
+        return await self._call(
+            "PATCH", kind, meta.get("namespace", ""), meta["name"], body=body, query=query, content_type=_APPLY
+        )
+
+    async def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, subresource: str = "") -> Object:
+        """Merge patch; with ``metadata.resourceVersion`` in the body it is refused if the object changed since.
+
+        :raises Conflict: it changed.
+        """
+        return await self._call("PATCH", kind, namespace, name, subresource, body=body, content_type=_MERGE)
+
+    async def delete(
+        self, kind: Kind, namespace: str, name: str, *, uid: str = "", grace_seconds: int | None = None
+    ) -> None:
+        """Deletes an object; one that is gone already is fine.
+
+        :param uid: delete only this very object, not a namesake made since.
+        """
+        body: Object = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        if grace_seconds is not None:
+            body["gracePeriodSeconds"] = grace_seconds
+        try:
+            await self._call("DELETE", kind, namespace, name, body=body)
+        except errors.NotFound:
+            return
+
+    async def logs(self, namespace: str, pod: str, container: str, *, tail_lines: int = 20) -> str:
+        """The last lines a container wrote; empty if it never started."""
+        query = {"container": container, "tailLines": str(tail_lines)}
+        try:
+            status, data = await self._send("GET", POD.path(namespace, pod, "log"), query=query)
+            self._raise_for(status, data, POD, namespace, pod)
+        except errors.ClusterError:
+            return ""
+        return data.decode(errors="replace")
+
+    async def watch(
+        self, kind: Kind, namespace: str = "", labels: str = "", *, resource_version: str
+    ) -> AsyncIterator[tuple[str, Object]]:
+        """Events (``ADDED``, ``MODIFIED``, ``DELETED``, ``BOOKMARK``) since a version, until the server ends the watch.
+
+        :raises WatchExpired: list again.
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "labelSelector": labels,
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(_WATCH_SECONDS),
+        }
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT, sock_read=_WATCH_SECONDS + _TIMEOUT)
+        session = self._session()
+        async with session.get(
+            self._url(kind.path(namespace), query), headers=await self._headers(), timeout=timeout
+        ) as answer:
+            if answer.status != 200:
+                self._raise_for(answer.status, await answer.read(), kind, namespace, "")
+            async for line in answer.content:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise WatchExpired(kind.kind, namespace, "", event["object"].get("message", "watch expired"))
+                yield event["type"], event["object"]
+
+    async def _call(
+        self,
+        method: str,
+        kind: Kind,
+        namespace: str,
+        name: str = "",
+        subresource: str = "",
+        *,
+        body: Object | None = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        path = kind.path(namespace, name, subresource)
+        shown = name or ((body or {}).get("metadata", {}).get("name", ""))
+        try:
+            status, data = await self._send(method, path, body=body, query=query, content_type=content_type)
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise errors.Unavailable(kind.kind, namespace, shown, f"the API server did not answer: {e!r}") from e
+        self._raise_for(status, data, kind, namespace, shown)
+        answer: Object = json.loads(data)
+        return answer
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Object | None = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> tuple[int, bytes]:
+        headers = await self._headers() | {"Content-Type": content_type}
+        data = json.dumps(body).encode() if body is not None else None
+        async with self._session().request(
+            method,
+            self._url(path, query or {}),
+            data=data,
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=_TIMEOUT),
+        ) as answer:
+            return answer.status, await answer.read()
+
+    def _session(self) -> aiohttp.ClientSession:
+        rest = self._api.rest_client
+        if rest.pool_manager is None:
+            rest.pool_manager = rest._create_pool_manager()
+        return rest.pool_manager
+
+    async def _headers(self) -> dict[str, str]:
+        headers: dict[str, str] = {"Accept": "application/json"}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], None, None, None)
+        return headers
+
+    def _url(self, path: str, query: Mapping[str, str]) -> str:
+        query = {k: v for k, v in query.items() if v}
+        host: str = self._api.configuration.host
+        return host.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+
+    @staticmethod
+    def _raise_for(status: int, data: bytes, kind: Kind, namespace: str, name: str) -> None:
+        if status < 400:
+            return
+        try:
+            message = json.loads(data).get("message", "")
+        except ValueError:
+            message = data[:200].decode(errors="replace")
+        error: type[errors.ClusterError]
+        match status:
+            case 404:
+                error = errors.NotFound
+            case 409:
+                error = errors.Conflict
+            case 410:
+                error = WatchExpired
+            case 401 | 403:
+                error = errors.Forbidden
+            case 429 | 500 | 502 | 503 | 504:
+                error = errors.Unavailable
+            case _:
+                error = errors.ClusterError
+        raise error(kind.kind, namespace, name, message or f"HTTP {status}")
+
+
+async def connect_with_retry(attempts: int = 30) -> Kube:
+    """Connects, waiting for an API server that is still starting.
+
+    :raises Unavailable: after ``attempts`` seconds without an answer.
+    """
+    kube = await Kube.connect()
+    for left in range(attempts, 0, -1):
+        try:
+            await kube.list(POD, names.SYSTEM_NAMESPACE)
+            return kube
+        except errors.Unavailable:
+            if left == 1:
+                raise
+            await asyncio.sleep(1)
+    return kube
