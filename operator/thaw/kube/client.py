@@ -113,7 +113,7 @@ class Kube:
         try:
             status, data = await self._send("GET", POD.path(namespace, pod, "log"), query=query)
             self._raise_for(status, data, POD, namespace, pod)
-        except errors.ClusterError:
+        except (errors.ClusterError, aiohttp.ClientError, TimeoutError):
             return ""
         return data.decode(errors="replace")
 
@@ -190,7 +190,8 @@ class Kube:
         rest = self._api.rest_client
         if rest.pool_manager is None:
             rest.pool_manager = rest._create_pool_manager()
-        return rest.pool_manager
+        session: aiohttp.ClientSession = rest.pool_manager
+        return session
 
     async def _headers(self) -> dict[str, str]:
         headers: dict[str, str] = {"Accept": "application/json"}

@@ -1,0 +1,97 @@
+"""Parts killed at the worst moment finish the job once; deletion leaves nothing."""
+
+from __future__ import annotations
+
+import time
+
+from e2e.support import SYSTEM, eventually, inline, invoke, publish, source, state
+
+SLOW = {"environment": {"INIT_SLEEP": "4"}}
+
+
+def kill(cluster, component: str) -> None:
+    for pod in cluster.pods(f"app.kubernetes.io/component={component}", SYSTEM):
+        cluster.core.delete_namespaced_pod(pod.metadata.name, SYSTEM, grace_period_seconds=0)
+
+
+def ready(pod) -> bool:
+    conditions = pod.status.conditions or ()
+    return not pod.metadata.deletion_timestamp and any(c.type == "Ready" and c.status == "True" for c in conditions)
+
+
+def all_ready(cluster, component: str) -> bool:
+    pods = cluster.pods(f"app.kubernetes.io/component={component}", SYSTEM)
+    return bool(pods) and all(ready(pod) for pod in pods)
+
+
+def snapshots_of(cluster, function: str) -> list:
+    return [s for s in cluster.objects("snapshots") if s["spec"]["functionName"] == function]
+
+
+def test_operator_killed_mid_publish(cluster, lam, name):
+    """Killed while the function initialises: the next operator finishes, with one snapshot and one number."""
+    version = publish(cluster, name, inline(source("hooks"), **SLOW))
+    eventually("the init pod runs", lambda: cluster.pods(f"thaw.dev/function={name},thaw.dev/role=init"))
+    kill(cluster, "operator")
+    status = state(cluster, version, "Active")
+    assert status["version"] == "1"
+    assert len(snapshots_of(cluster, name)) == 1
+    assert invoke(lam, name, qualifier="1")[0]["version"] == "1"
+    eventually("operator back", lambda: all_ready(cluster, "operator"))
+
+
+def test_agent_killed_mid_checkpoint(cluster, lam, name):
+    """Killed once the kubelet has begun to write: the job is finished once, and no archive stays on the node."""
+    version = publish(cluster, name, inline(source("hooks"), **SLOW))
+
+    def checkpointing() -> bool:
+        return bool(
+            cluster.on_nodes("ls /var/lib/kubelet/checkpoints /var/lib/thaw/tmp 2>/dev/null | grep -v :").strip()
+        )
+
+    eventually("the checkpoint begins", checkpointing, every=0.05)
+    kill(cluster, "agent")
+    status = state(cluster, version, "Active")
+    assert len(snapshots_of(cluster, name)) == 1
+    assert status["snapshotRef"]
+    assert invoke(lam, name, qualifier="1")[0]["version"] == "1"
+    eventually("agents back", lambda: all_ready(cluster, "agent"))
+    left = "ls /var/lib/kubelet/checkpoints /var/lib/thaw/tmp /var/lib/thaw/store/staging 2>/dev/null | grep -v :"
+    eventually("no archive and no half-made thing stays", lambda: not cluster.on_nodes(left).strip(), 60)
+
+
+def test_deletion_leaves_nothing(cluster, lam, name):
+    """After the Function is gone, no pod, object, node cache, archive, grant or stored byte of it is left."""
+    before = inventory(cluster)
+    version = publish(cluster, name, inline(source("hooks")))
+    state(cluster, version, "Active")
+    invoke(lam, name, qualifier="1")
+    assert inventory(cluster) != before, "publishing and invoking put something on the node and in the store"
+    cluster.delete("functions", name)
+    eventually("the function is gone", lambda: cluster.get("functions", name) is None)
+    assert not cluster.pods(f"thaw.dev/function={name}")
+    for plural in ("functionversions", "functionaliases", "snapshots"):
+        assert not [o for o in cluster.objects(plural) if o["spec"].get("functionName") == name], plural
+    eventually("revisions are collected", lambda: not revisions_of(cluster, name), 60)
+    eventually("the node and the store are as before", lambda: inventory(cluster) <= before, 60)
+
+
+def revisions_of(cluster, function: str) -> list:
+    return cluster.apps.list_namespaced_controller_revision(
+        "default", label_selector=f"thaw.dev/function={function}"
+    ).items
+
+
+def inventory(cluster) -> set[str]:
+    """Every file that Thaw keeps on the nodes and in the store, whoever it belongs to."""
+    places = "/var/lib/thaw /var/lib/kubelet/checkpoints /run/thaw/grants /run/thaw/reports /run/thaw/pods"
+    return set(cluster.on_nodes(f"find {places} -type f 2>/dev/null").split())
+
+
+def test_stuck_watch_would_be_told(cluster):
+    """Every program answers its health endpoint while it is well."""
+    deadline = time.monotonic() + 60
+    for component in ("operator", "gateway", "agent"):
+        eventually(f"{component} is ready", lambda c=component: all_ready(cluster, c), deadline - time.monotonic())
+        for pod in cluster.pods(f"app.kubernetes.io/component={component}", SYSTEM):
+            assert all(s.ready for s in pod.status.container_statuses)
