@@ -13,9 +13,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from kubernetes import client, config
 
-from e2e.support import Cluster, eventually
+from e2e.support import Cluster, connect, eventually
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,8 +34,7 @@ def cluster() -> Cluster:
         cannot(reason)
     if not os.environ.get("THAW_ENDPOINT"):
         cannot('no cluster: run hack/test, or hack/demo and then  eval "$(hack/cluster env)"')
-    config.load_kube_config(os.environ["KUBECONFIG"])
-    return Cluster(os.environ["THAW_ENDPOINT"], client.CoreV1Api(), client.AppsV1Api(), client.CustomObjectsApi())
+    return connect()
 
 
 @pytest.fixture(scope="session")

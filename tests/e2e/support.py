@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import time
 import zipfile
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubernetes import client
+from kubernetes import client, config
 
 NAMESPACE = "default"
 SYSTEM = "thaw-system"
@@ -66,6 +67,12 @@ class Cluster:
 
     def on_nodes(self, script: str) -> str:
         return "".join(self.on_node(node, script) for node in self.nodes())
+
+
+def connect() -> Cluster:
+    """The cluster that ``hack/cluster env`` names."""
+    config.load_kube_config(os.environ["KUBECONFIG"])
+    return Cluster(os.environ["THAW_ENDPOINT"], client.CoreV1Api(), client.AppsV1Api(), client.CustomObjectsApi())
 
 
 def eventually(what: str, check: Callable[[], Any], timeout: float = 120, every: float = 0.2) -> Any:
