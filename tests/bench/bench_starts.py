@@ -6,10 +6,10 @@
     python tests/bench/bench_starts.py --rounds 10 --init-seconds 2 --memory-mb 80
 
 Every round takes one sample of each, in turn, so that a machine that slows down slows all three. A sample is the time
-from the request to the whole answer of the first response: through the gateway for the two pods (the function is at zero
-instances then), and from the start of ``runc restore`` to the first response for the bare restore of the same kind of
-snapshot, which is the floor that no orchestrator can go below with this CRIU. The table has percentiles in milliseconds and
-the ratio of the medians to the restored pod's.
+from the request to the whole answer of the first response: through the gateway for the two pods (the function is at
+zero instances then), and from the start of ``runc restore`` to the first response for the bare restore of such a
+snapshot, which is the floor that no orchestrator can go below with this CRIU. The table has percentiles in milliseconds
+and the ratio of the medians to the restored pod's.
 """
 
 from __future__ import annotations
