@@ -1,16 +1,18 @@
 """The four resources of ``thaw.dev/v1alpha1``: the only source of the CRDs.
 
-Descriptions are what ``kubectl explain`` prints, so they are written for the person who types that. Rules that a schema can
-hold are here, as bounds or as CEL (``x-kubernetes-validations``); ``hack/gen_crds.py`` turns the models into ``crds/``.
+Descriptions are what ``kubectl explain`` prints, so they are written for the person who types that. Rules that a schema
+can hold are here, as bounds or as CEL (``x-kubernetes-validations``), each with the sentence its breaker reads.
+``hack/gen_crds.py`` turns the models and :data:`RESOURCES` into ``crds/`` and the chart's copies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, computed_field
 
 from thaw.api.base import Model
 from thaw.api.conditions import Condition
@@ -23,26 +25,107 @@ ApplyOn = Literal["PublishedVersions", "None"]
 Protocol = Literal["lambda", "http"]
 SnapshotPhase = Literal["Creating", "Ready", "Quarantined", "Deleting"]
 
+# ---------------------------------------------------------------- helpers: CEL beside the field it is about
 
-def _rules(*rules: tuple[str, str]) -> dict[str, Any]:
-    """CEL rules with their messages, in the form that a CRD's schema holds them."""
-    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in rules]}
 
+Rule = dict[str, str]
+
+
+def _rule(rule: str, message: str) -> Rule:
+    """A CEL rule and the sentence its breaker reads."""
+    return {"rule": rule, "message": message}
+
+
+def _keys(good: str, problem: str) -> Rule:
+    """A rule on every key ``k`` of a map, whose message begins with the keys that break it."""
+    return {
+        "rule": f"self.all(k, {good})",
+        "messageExpression": f'self.filter(k, !({good}))[0] + ": {problem}"',
+    }
+
+
+def _rules(*rules: Rule) -> dict[str, Any]:
+    """Rules in the form that a CRD's schema holds them."""
+    return {"x-kubernetes-validations": list(rules)}
+
+
+def _object(*rules: Rule) -> ConfigDict:
+    """A model's configuration that carries rules about the whole object."""
+    return ConfigDict(json_schema_extra=_rules(*rules))
+
+
+def _pattern(pattern: str, message: str, *more: Rule) -> Any:
+    """A pattern whose breaker is told a sentence: in the CRD it is a CEL rule, in Python a plain pattern."""
+
+    def in_words(schema: dict[str, Any]) -> None:
+        schema.pop("pattern", None)
+        schema |= _rules(_rule(f"self.matches(r'{pattern}')", message), *more)
+
+    return Field(pattern=pattern, json_schema_extra=in_words)
+
+
+def _size(count: int | None) -> str | None:
+    """Bytes for a table: ``76 MiB``."""
+    if count is None:
+        return None
+    size = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
+
+
+def _duration(ms: float | None) -> str | None:
+    """Milliseconds for a table: ``143ms``, ``2.1s``."""
+    if ms is None:
+        return None
+    return f"{ms:.0f}ms" if ms < 1000 else f"{ms / 1000:.1f}s"
+
+
+Sha256Hex = Annotated[str, Field(max_length=64), _pattern("^[0-9a-f]{64}$", "must be a SHA-256: 64 hexadecimal digits")]
+VersionNumber = Annotated[
+    str, Field(max_length=19), _pattern("^[0-9]+$", "must be a version's number, in quotation marks: e.g. '3'")
+]
+FunctionName = Annotated[str, Field(min_length=1, max_length=63)]
+Path = Annotated[str, Field(max_length=1024), _pattern("^/[^ ]*$", "must be a path that begins with /")]
+OptionalPath = Annotated[
+    str, Field(max_length=1024), _pattern("^(/[^ ]*)?$", "must be a path that begins with /, or empty")
+]
+Conditions = Annotated[
+    tuple[Condition, ...],
+    Field(
+        max_length=16,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        description="Ready always; Reconciling while work is under way; Stalled when somebody has to act.",
+    ),
+]
+
+# ---------------------------------------------------------------- Function
 
 _ONE_CODE = "[has(self.inline), has(self.zip), has(self.image)].filter(x, x).size() == 1"
-_LAMBDA_CODE = "!has(self.code.image) || !has(self.runtime)"
 _RUNTIME = "has(self.code.image) || has(self.runtime)"
+_NO_RUNTIME = "!has(self.code.image) || !has(self.runtime)"
 _HANDLER = "has(self.code.image) || (has(self.handler) && self.handler != '')"
 _HTTP_IMAGE = "self.protocol != 'http' || has(self.code.image)"
+_HTTP_ONLY = "self.protocol == 'http' || !has(self.http)"
+_ONE_AT_A_TIME = "self.protocol == 'http' || self.scaling.concurrency == 1"
 _SCALING = "self.minInstances <= self.maxInstances"
+_FILE = "k.matches(r'^[A-Za-z0-9_][A-Za-z0-9_./-]*$') && !k.contains('..') && !k.contains('//') && !k.endsWith('/')"
+_ENV_NAME = "k.matches(r'^[A-Za-z][A-Za-z0-9_]*$')"
+_ENV_FREE = (
+    "!(k.startsWith('AWS_LAMBDA_') || k.startsWith('THAW_') || k in ['LAMBDA_TASK_ROOT', 'LAMBDA_RUNTIME_DIR', "
+    "'AWS_REGION', 'AWS_DEFAULT_REGION', 'AWS_EXECUTION_ENV', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', "
+    "'AWS_SESSION_TOKEN', 'AWS_CONTAINER_CREDENTIALS_FULL_URI', 'AWS_CONTAINER_AUTHORIZATION_TOKEN'])"
+)
 
 
 class ZipCode(Model):
     """A package in the code store."""
 
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(
-        description="SHA-256 of the package's bytes, 64 hexadecimal digits. The package is uploaded by the Lambda API's CreateFunction "
-        "or UpdateFunctionCode, which fill this in."
+    sha256: Sha256Hex = Field(
+        description="SHA-256 of the package's bytes, 64 hexadecimal digits. The package itself is uploaded by the "
+        "Lambda API's CreateFunction or UpdateFunctionCode, which fill this in.",
     )
     size: int = Field(default=0, ge=0, description="The package's size in bytes, as uploaded.")
 
@@ -50,17 +133,36 @@ class ZipCode(Model):
 class Code(Model):
     """Where the function's code comes from."""
 
-    model_config = {**Model.model_config, "json_schema_extra": _rules((_ONE_CODE, "give exactly one of code.inline, code.zip and code.image"))}
+    model_config = _object(_rule(_ONE_CODE, "give exactly one of inline, zip and image"))
 
-    inline: Annotated[dict[str, str], Field(min_length=1, max_length=64)] | None = Field(
+    inline: (
+        Annotated[
+            dict[str, Annotated[str, Field(max_length=262144)]],
+            Field(
+                min_length=1,
+                max_length=64,
+                json_schema_extra=_rules(
+                    _keys(_FILE, "a file name is relative, without .., of letters, digits and _ . / -")
+                ),
+            ),
+        ]
+        | None
+    ) = Field(
         default=None,
-        description="File name to content, for small examples: the files are put in /var/task.",
+        description="File name to content, for small examples: the files are put in /var/task. The key is the path "
+        "below it, e.g. app.py or lib/util.py.",
     )
-    zip: ZipCode | None = Field(default=None, description="An uploaded package, kept in the code store and unpacked in /var/task.")
-    image: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+    zip: ZipCode | None = Field(
+        default=None, description="An uploaded package, kept in the code store and unpacked in /var/task."
+    )
+    image: (
+        Annotated[str, Field(min_length=1, max_length=1024), _pattern("^[^ ]+$", "must be an image, without spaces")]
+        | None
+    ) = Field(
         default=None,
-        description="A container image. For protocol lambda it must hold a Lambda runtime interface client as its entrypoint; "
-        "for protocol http it needs nothing of Thaw's. Give a digest (registry/app@sha256:…): a snapshot restores only over the files it was taken with.",
+        description="A container image. For protocol lambda its entrypoint must be a Lambda runtime interface client; "
+        "for protocol http it needs nothing of Thaw's. Give a digest (registry/app@sha256:…): a snapshot restores only "
+        "over the files it was taken with.",
     )
 
 
@@ -68,11 +170,21 @@ class Http(Model):
     """How a function of protocol http is spoken to."""
 
     port: int = Field(default=8080, ge=1, le=65535, description="The port the container listens on.")
-    ready_path: Annotated[str, Field(pattern="^/")] = Field(
-        default="/", description="GET on this path answers 2xx or 3xx when initialisation is over: that is the moment of the snapshot."
+    ready_path: Path = Field(
+        default="/",
+        description="GET on this path answers 2xx or 3xx when initialisation is over: that is the moment of the "
+        "snapshot.",
     )
-    before_snapshot_path: str = Field(default="", description="POSTed once before the snapshot, if set; anything but 2xx fails the version.")
-    after_restore_path: str = Field(default="", description="POSTed once after each restore, if set, before the first request is let in.")
+    before_snapshot_path: OptionalPath = Field(
+        default="",
+        description="If set, POSTed once before the snapshot: close connections, drop what must not be copied. "
+        "Anything but 2xx fails the version.",
+    )
+    after_restore_path: OptionalPath = Field(
+        default="",
+        description="If set, POSTed once after each restore, before the first request is let in: reconnect, reseed, "
+        "fetch credentials anew.",
+    )
 
 
 class SnapStart(Model):
@@ -80,92 +192,154 @@ class SnapStart(Model):
 
     apply_on: ApplyOn = Field(
         default="None",
-        description="PublishedVersions: publishing a version initialises it once, snapshots the initialised process, and every later cold start of that "
-        "version is a restore of the snapshot. None: every cold start runs the initialisation. $LATEST never uses a snapshot. "
-        "Values that must be unique to an instance (random seeds, connections, credentials) belong into an after-restore hook.",
+        description="PublishedVersions: publishing a version initialises it once and snapshots the initialised "
+        "process; every later cold start of that version is a restore of the snapshot. None: every cold start runs "
+        "the initialisation. $LATEST never uses a snapshot, so publish a version to gain anything. All instances "
+        "restored from one snapshot begin with the same memory: whatever must be unique or fresh in each of them "
+        "(random seeds, connections, credentials, temporary files' names) belongs in an after-restore hook.",
     )
 
 
 class Scaling(Model):
     """How many instances a version may have, and for how long."""
 
-    model_config = {**Model.model_config, "json_schema_extra": _rules((_SCALING, "minInstances must not be greater than maxInstances"))}
+    model_config = _object(_rule(_SCALING, "minInstances must not be greater than maxInstances"))
 
     min_instances: int = Field(default=0, ge=0, le=1000, description="Instances kept running even when nobody calls.")
-    max_instances: int = Field(default=10, ge=1, le=1000, description="Instances at the most; further requests wait in a bounded queue.")
-    concurrency: int = Field(default=1, ge=1, le=1000, description="Requests an instance serves at a time. Protocol lambda is always 1.")
-    slots: int = Field(default=1, ge=0, le=100, description="Pods kept ready on nodes for a restore into them.")
+    max_instances: int = Field(
+        default=10, ge=1, le=1000, description="Instances at the most; further requests wait in a bounded queue."
+    )
+    concurrency: int = Field(
+        default=1, ge=1, le=1000, description="Requests an instance serves at a time; always 1 for protocol lambda."
+    )
+    slots: int = Field(
+        default=1, ge=0, le=100, description="Empty pods kept ready, each for a restore into it: the fastest start."
+    )
     standby: int = Field(default=0, ge=0, le=100, description="Instances kept restored and frozen.")
-    idle_seconds: int = Field(default=60, ge=1, le=86400, description="Seconds without a request after which an instance is removed.")
-
-
-_ENV_KEYS = "self.all(k, k.matches('^[A-Za-z][A-Za-z0-9_]*$'))"
-_ENV_RESERVED = "self.all(k, !(k.startsWith('AWS_LAMBDA_') || k.startsWith('THAW_') || k in ['_HANDLER', 'LAMBDA_TASK_ROOT', 'LAMBDA_RUNTIME_DIR', 'AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']))"
+    idle_seconds: int = Field(
+        default=60, ge=1, le=86400, description="Seconds without a request after which an instance is removed."
+    )
 
 
 class FunctionSpec(Model):
     """What a user writes about a function."""
 
-    model_config = {
-        **Model.model_config,
-        "json_schema_extra": _rules(
-            (_RUNTIME, "runtime is required unless code.image is given"),
-            (_LAMBDA_CODE, "runtime must be absent with code.image: the image holds its own"),
-            (_HANDLER, "handler is required unless code.image is given, e.g. app.handler"),
-            (_HTTP_IMAGE, "protocol http needs code.image"),
+    model_config = _object(
+        _rule(_RUNTIME, "runtime is required unless code.image is given: e.g. runtime: python3.13"),
+        _rule(_NO_RUNTIME, "runtime must be absent with code.image: the image brings its own"),
+        _rule(_HANDLER, "handler is required unless code.image is given: e.g. handler: app.handler"),
+        _rule(_HTTP_IMAGE, "protocol http needs code.image: inline and zip code is run by a Lambda runtime"),
+        _rule(_HTTP_ONLY, "http is only for protocol: http; remove it or set the protocol"),
+        _rule(
+            _ONE_AT_A_TIME, "scaling.concurrency must be 1 for protocol lambda: an instance serves one event at a time"
         ),
-    }
-
-    runtime: Literal["python3.13"] | None = Field(
-        default=None, description="The managed runtime that runs the code, as on Lambda; absent for an image."
     )
-    handler: Annotated[str, Field(max_length=128, pattern=r"^[^\s]*$")] | None = Field(
-        default=None, description="module.function that answers an invocation, e.g. app.handler."
+
+    runtime: (
+        Annotated[
+            str,
+            Field(min_length=1, max_length=63),
+            _pattern("^[a-z][a-z0-9.-]*$", "must be a runtime's name, e.g. python3.13"),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="The managed runtime that runs the code, named as on Lambda, e.g. python3.13; absent for an image. "
+        "The chart's value runtimes lists those this cluster has.",
+    )
+    handler: (
+        Annotated[str, Field(max_length=128), _pattern("^[^ ]*$", "must not contain spaces: e.g. app.handler")] | None
+    ) = Field(
+        default=None,
+        description="What answers an invocation: module.function for Python, e.g. app.handler for def handler(event, "
+        "context) in app.py.",
     )
     code: Code = Field(description="Where the code comes from: exactly one of inline, zip and image.")
     protocol: Protocol = Field(
         default="lambda",
-        description="lambda: events through the Lambda Runtime API and Invoke. http: plain HTTP, proxied to the container's port.",
+        description="lambda: events, through the Lambda Runtime API and Invoke. http: plain HTTP, proxied whole to the "
+        "container's port.",
     )
-    http: Http | None = Field(default=None, description="Only for protocol http.")
+    http: Http | None = Field(default=None, description="How to speak to the container; only for protocol http.")
     memory_size: int = Field(default=256, ge=32, le=10240, description="Memory limit of an instance in MiB.")
     timeout: int = Field(default=3, ge=1, le=900, description="Seconds an invocation may take.")
-    ephemeral_storage: int = Field(default=512, ge=512, le=10240, description="Disk an instance may fill, /tmp included, in MiB.")
-    environment: Annotated[dict[str, str], Field(max_length=256, json_schema_extra=_rules(
-        (_ENV_KEYS, "names of environment variables begin with a letter and hold letters, digits and underscores"),
-        (_ENV_RESERVED, "this name is reserved for the Lambda runtime (AWS_LAMBDA_*, AWS_REGION, _HANDLER, …): choose another"),
-    ))] = Field(default_factory=dict, description="Environment variables. They are part of the snapshot: do not put secrets here.")
-    role: str = Field(default="", max_length=256, description="What credentials the function gets; kept and shown, as Lambda's execution role is.")
-    service_account_name: str = Field(default="default", max_length=253, description="Service account of the function's pods. Its token is not mounted.")
-    snap_start: SnapStart = Field(default_factory=SnapStart, description="Snapshot published versions, and start them from it.")
-    auto_publish_alias: Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]{1,128})?$")] = Field(
-        default="", description="If set, every change is published as a version, and this alias is moved to it once it is Active (as in AWS SAM)."
+    ephemeral_storage: int = Field(
+        default=512, ge=512, le=10240, description="Disk an instance may fill, /tmp included, in MiB."
+    )
+    environment: Annotated[
+        dict[str, Annotated[str, Field(max_length=32768)]],
+        Field(
+            max_length=256,
+            json_schema_extra=_rules(
+                _keys(_ENV_NAME, "a name begins with a letter and holds letters, digits and underscores"),
+                _keys(_ENV_FREE, "reserved for the Lambda runtime, choose another name"),
+            ),
+        ),
+    ] = Field(
+        default_factory=dict,
+        description="Environment variables. They are part of the snapshot and of the published version: do not put "
+        "secrets here.",
+    )
+    role: str = Field(
+        default="",
+        max_length=256,
+        description="What credentials the function gets; kept and shown, as Lambda's execution role is.",
+    )
+    service_account_name: str = Field(
+        default="default",
+        max_length=253,
+        description="Service account of the function's pods. Its token is not mounted.",
+    )
+    snap_start: SnapStart = Field(
+        default_factory=SnapStart,
+        description="Snapshot each published version once it is initialised, and start its instances from that. Set "
+        "applyOn: PublishedVersions, then publish: by a FunctionVersion, by autoPublishAlias or by the Lambda API's "
+        "PublishVersion. kubectl get fnv shows how far it is.",
+    )
+    auto_publish_alias: Annotated[
+        str,
+        _pattern("^([A-Za-z0-9_-]{0,127}[A-Za-z_-][A-Za-z0-9_-]{0,127})?$", "must be an alias: not digits alone"),
+    ] = Field(
+        default="",
+        max_length=128,
+        description="If set, every change of the function is published as a version, and this alias is moved to it "
+        "once it is Active (as in AWS SAM).",
     )
     description: str = Field(default="", max_length=256, description="For people.")
-    scaling: Scaling = Field(default_factory=Scaling, description="How many instances, and for how long.")
+    scaling: Scaling = Field(
+        default_factory=Scaling, description="How many instances of one version, and for how long."
+    )
 
 
 class FunctionStatus(Model):
     """What Thaw observed of a function."""
 
-    observed_generation: int = Field(default=0, description="The generation this status speaks of.")
+    observed_generation: int = Field(default=0, description="The metadata.generation this status speaks of.")
     state: State | None = Field(default=None, description="Active when $LATEST can be invoked.")
     state_reason: str = Field(default="", description="Why it is in that state, for people.")
     state_reason_code: str = Field(default="", description="Why it is in that state, for programs.")
     last_version: int = Field(default=0, description="The last version number given to this function.")
-    template_hash: str = Field(default="", description="Hash of what a publish would freeze; equal hashes publish nothing new.")
-    conditions: tuple[Condition, ...] = Field(default=(), description="kstatus conditions.")
+    template_hash: str = Field(
+        default="", description="Hash of what a publish would freeze; equal hashes publish nothing new."
+    )
+    conditions: Conditions = ()
+
+
+# ---------------------------------------------------------------- FunctionVersion
 
 
 class FunctionVersionSpec(Model):
     """What is published. It never changes."""
 
-    model_config = {**Model.model_config, "json_schema_extra": _rules(("self == oldSelf", "a published version never changes: publish another one"))}
+    model_config = _object(_rule("self == oldSelf", "a published version never changes: publish another one"))
 
-    function_name: Annotated[str, Field(min_length=1, max_length=64)] = Field(description="The Function, in the same namespace, to publish.")
+    function_name: FunctionName = Field(description="The Function to publish, in the same namespace.")
     description: str = Field(default="", max_length=256, description="For people.")
     code_sha256: str = Field(
-        default="", description="If set, publish only if the function's package still has this SHA-256 (base64, as Lambda gives it), else fail."
+        default="",
+        max_length=64,
+        description="If set, publish only if the function's package still has this SHA-256 (base64, as Lambda gives "
+        "it), else fail.",
     )
 
 
@@ -173,7 +347,9 @@ class VersionSnapStart(Model):
     """SnapStart as frozen at publish, and whether it is in effect."""
 
     apply_on: ApplyOn = Field(default="None", description="As frozen at publish.")
-    optimization_status: Literal["On", "Off"] = Field(default="Off", description="On when starts are restores of a snapshot.")
+    optimization_status: Literal["On", "Off"] = Field(
+        default="Off", description="On when starts are restores of a snapshot."
+    )
 
 
 class Instances(Model):
@@ -187,53 +363,117 @@ class Instances(Model):
 class FunctionVersionStatus(Model):
     """Where a published version is."""
 
-    observed_generation: int = Field(default=0, description="The generation this status speaks of.")
-    version: str = Field(default="", description="The version's number.")
-    state: State | None = Field(default=None, description="Pending while it is initialised and snapshotted, then Active; Failed when that failed for good.")
-    state_reason: str = Field(default="", description="Why, for people: the function's own error, or CRIU's line that matters.")
-    state_reason_code: str = Field(default="", description="Why, for programs: Creating, FunctionError, InvalidImage, InternalError, Timeout, …")
-    snap_start: VersionSnapStart = Field(default_factory=VersionSnapStart, description="SnapStart as frozen at publish, and whether it is in effect.")
+    observed_generation: int = Field(default=0, description="The metadata.generation this status speaks of.")
+    version: str = Field(default="", description="The version's number, given once and never reused.")
+    state: State | None = Field(
+        default=None,
+        description="Pending while it is initialised and snapshotted, then Active. Inactive after long disuse. Failed "
+        "when initialisation or snapshot failed for good: mend the function and publish again.",
+    )
+    state_reason: str = Field(
+        default="", description="Why, for people: the function's own error, or CRIU's line that matters."
+    )
+    state_reason_code: str = Field(
+        default="", description="Why, for programs: Creating, FunctionError, InvalidImage, InternalError, Timeout, …"
+    )
+    snap_start: VersionSnapStart = Field(
+        default_factory=VersionSnapStart, description="SnapStart as frozen at publish, and whether it is in effect."
+    )
     snapshot_ref: str = Field(default="", description="The Snapshot that new instances are restored from.")
-    duplicate_of: str = Field(default="", description="The earlier FunctionVersion this one equals: nothing had changed since, so no new number was given.")
+    duplicate_of: str = Field(
+        default="",
+        description="The earlier FunctionVersion this one equals: nothing had changed since, so no new number was "
+        "given.",
+    )
     init_duration_ms: float | None = Field(default=None, description="How long the initialisation took.")
     snapshot_bytes: int | None = Field(default=None, description="Size of the snapshot, before compression.")
     last_restore_ms: float | None = Field(default=None, description="How long the latest restore took.")
-    last_invoked_time: datetime | None = Field(default=None, description="When it was last invoked, to within a minute.")
+    last_invoked_time: datetime | None = Field(
+        default=None, description="When it was last invoked, to within a minute."
+    )
     code_sha256: str = Field(default="", description="SHA-256 of the package, base64.")
     attempts: int = Field(default=0, description="Initialisations begun so far for the current snapshot.")
     instances: Instances = Field(default_factory=Instances, description="Pods of this version.")
-    conditions: tuple[Condition, ...] = Field(default=(), description="kstatus conditions.")
+    conditions: Conditions = ()
+
+    @computed_field(description="snapshotBytes, for people.")  # type: ignore[prop-decorator]
+    @property
+    def snapshot_size(self) -> str | None:
+        """``snapshotBytes`` for the table of ``kubectl get``."""
+        return _size(self.snapshot_bytes)
+
+    @computed_field(description="initDurationMs, for people.")  # type: ignore[prop-decorator]
+    @property
+    def init_duration(self) -> str | None:
+        """``initDurationMs`` for the table of ``kubectl get``."""
+        return _duration(self.init_duration_ms)
+
+    @computed_field(description="lastRestoreMs, for people.")  # type: ignore[prop-decorator]
+    @property
+    def last_restore(self) -> str | None:
+        """``lastRestoreMs`` for the table of ``kubectl get``."""
+        return _duration(self.last_restore_ms)
+
+
+# ---------------------------------------------------------------- FunctionAlias
 
 
 class FunctionAliasSpec(Model):
     """A name for a version."""
 
-    function_name: Annotated[str, Field(min_length=1, max_length=64)] = Field(description="The Function, in the same namespace.")
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*[A-Za-z_-][A-Za-z0-9_-]*$", max_length=128)] = Field(
-        description="The alias's name: letters, digits, - and _, not digits alone."
+    function_name: Annotated[
+        FunctionName,
+        Field(
+            json_schema_extra=_rules(_rule("self == oldSelf", "an alias stays with its function: make another alias"))
+        ),
+    ] = Field(description="The Function, in the same namespace. It never changes.")
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=128),
+        _pattern(
+            "^[A-Za-z0-9_-]*[A-Za-z_-][A-Za-z0-9_-]*$",
+            "an alias holds letters, digits, - and _, and not digits alone: those are a version's number",
+            _rule("self == oldSelf", "an alias is not renamed: make another alias"),
+        ),
+    ] = Field(
+        description="The alias's name, as callers write it: function:name. Letters, digits, - and _, not digits "
+        "alone. It never changes."
     )
-    function_version: Annotated[str, Field(pattern=r"^[0-9]+$")] = Field(description="The version's number.")
+    function_version: VersionNumber = Field(description="The version's number.")
     description: str = Field(default="", max_length=256, description="For people.")
-    additional_version_weights: Annotated[dict[str, Annotated[float, Field(ge=0, le=1)]], Field(max_length=1)] = Field(
-        default_factory=dict, description="At most one further version and its share of the requests, 0 to 1."
+    additional_version_weights: Annotated[
+        dict[str, Annotated[float, Field(ge=0, le=1)]],
+        Field(
+            max_length=1,
+            json_schema_extra=_rules(
+                _keys("k.matches(r'^[0-9]+$')", "must be a version's number, in quotation marks: e.g. '3'")
+            ),
+        ),
+    ] = Field(
+        default_factory=dict,
+        description="At most one further version's number, and its share of the requests, 0 to 1: {'4': 0.1} sends a "
+        "tenth to version 4.",
     )
 
 
 class FunctionAliasStatus(Model):
     """What Thaw observed of an alias."""
 
-    observed_generation: int = Field(default=0, description="The generation this status speaks of.")
-    conditions: tuple[Condition, ...] = Field(default=(), description="kstatus conditions.")
+    observed_generation: int = Field(default=0, description="The metadata.generation this status speaks of.")
+    conditions: Conditions = ()
+
+
+# ---------------------------------------------------------------- Snapshot
 
 
 class SnapshotSpec(Model):
     """Which version a snapshot is of. It never changes."""
 
-    model_config = {**Model.model_config, "json_schema_extra": _rules(("self == oldSelf", "a snapshot never changes: a recycle makes the next one"))}
+    model_config = _object(_rule("self == oldSelf", "a snapshot never changes: a recycle makes the next one"))
 
-    function_name: str = Field(description="The Function.")
-    version_name: str = Field(description="The FunctionVersion object.")
-    version: Annotated[str, Field(pattern=r"^[0-9]+$")] = Field(description="The version's number.")
+    function_name: FunctionName = Field(description="The Function.")
+    version_name: Annotated[str, Field(min_length=1, max_length=253)] = Field(description="The FunctionVersion object.")
+    version: VersionNumber = Field(description="The version's number.")
 
 
 class Fingerprint(Model):
@@ -249,25 +489,48 @@ class Fingerprint(Model):
 class SnapshotStatus(Model):
     """Where a snapshot is."""
 
-    observed_generation: int = Field(default=0, description="The generation this status speaks of.")
-    phase: SnapshotPhase | None = Field(default=None, description="Creating, Ready, Quarantined or Deleting.")
+    observed_generation: int = Field(default=0, description="The metadata.generation this status speaks of.")
+    phase: SnapshotPhase | None = Field(
+        default=None,
+        description="Creating until every byte is stored and read back, then Ready. Quarantined when it failed to "
+        "restore and is used no more. Deleting while its bytes are removed.",
+    )
     digest: str = Field(default="", description="SHA-256 of the stored manifest, sha256:….")
     size_bytes: int | None = Field(default=None, description="Bytes before compression.")
     stored_bytes: int | None = Field(default=None, description="Bytes this snapshot added to the store.")
-    fingerprint: Fingerprint | None = Field(default=None, description="What it was taken on.")
+    fingerprint: Fingerprint | None = Field(
+        default=None, description="What it was taken on; it restores only where this fits."
+    )
     node: str = Field(default="", description="The node it was taken on.")
     init_duration_ms: float | None = Field(default=None, description="How long the initialisation took.")
     checkpoint_ms: float | None = Field(default=None, description="How long the kubelet's checkpoint took.")
     created_at: datetime | None = Field(default=None, description="When it was committed.")
     message: str = Field(default="", description="What is being waited for, or what failed.")
-    conditions: tuple[Condition, ...] = Field(default=(), description="kstatus conditions.")
+    conditions: Conditions = ()
+
+    @computed_field(description="sizeBytes, for people.")  # type: ignore[prop-decorator]
+    @property
+    def size(self) -> str | None:
+        """``sizeBytes`` for the table of ``kubectl get``."""
+        return _size(self.size_bytes)
+
+    @computed_field(description="storedBytes, for people.")  # type: ignore[prop-decorator]
+    @property
+    def stored(self) -> str | None:
+        """``storedBytes`` for the table of ``kubectl get``."""
+        return _size(self.stored_bytes)
+
+
+# ---------------------------------------------------------------- objects
 
 
 class FrozenTemplate(Model):
     """What a publish freezes into a ControllerRevision: the spec as it was, and what its names stood for then."""
 
     spec: FunctionSpec
-    image: str = Field(description="The image that the instances run: the runtime's at that moment, or the function's own.")
+    image: str = Field(
+        description="The image that the instances run: the runtime's at that moment, or the function's own."
+    )
     code_sha256: str = Field(default="", description="SHA-256 of the package, base64.")
 
 
@@ -286,41 +549,173 @@ class Meta(Model):
     finalizers: tuple[str, ...] = ()
 
 
+_SHORT_NAME = _rule(
+    "self.metadata.name.size() <= 63", "metadata.name has at most 63 characters: it becomes a label's value"
+)
+_NO_DOTS = _rule("!self.metadata.name.contains('.')", "metadata.name of a function holds no dots, as on Lambda")
+
+
 class Function(Model):
-    """The editable function: Lambda's ``$LATEST``."""
+    """A function that can be edited at any time: what Lambda calls $LATEST.
+
+    Publish a FunctionVersion of it to get an environment that is initialised once, snapshotted and restored ever
+    after.
+    """
+
+    model_config = _object(_SHORT_NAME, _NO_DOTS)
 
     metadata: Meta
-    spec: FunctionSpec
-    status: FunctionStatus = Field(default_factory=FunctionStatus)
+    spec: FunctionSpec = Field(description="What the function is.")
+    status: FunctionStatus = Field(default_factory=FunctionStatus, description="What Thaw observed of it.")
 
 
 class FunctionVersion(Model):
-    """One published version; its spec never changes."""
+    """One published version of a Function: its code and configuration as they were at that moment, frozen.
+
+    Applying one publishes; its spec never changes. kubectl get fnv shows its state and how fast it starts.
+    """
+
+    model_config = _object(_SHORT_NAME)
 
     metadata: Meta
-    spec: FunctionVersionSpec
-    status: FunctionVersionStatus = Field(default_factory=FunctionVersionStatus)
+    spec: FunctionVersionSpec = Field(description="What to publish. It never changes.")
+    status: FunctionVersionStatus = Field(default_factory=FunctionVersionStatus, description="Where it is.")
 
 
 class FunctionAlias(Model):
-    """A name for a version, with an optional weight for a second one."""
+    """A name for a version, which callers use instead of its number; a second version may get a share of the calls."""
 
     metadata: Meta
-    spec: FunctionAliasSpec
-    status: FunctionAliasStatus = Field(default_factory=FunctionAliasStatus)
+    spec: FunctionAliasSpec = Field(description="Which version the name stands for.")
+    status: FunctionAliasStatus = Field(default_factory=FunctionAliasStatus, description="What Thaw observed of it.")
 
 
 class Snapshot(Model):
-    """One stored snapshot of one version; a recycle makes the next one."""
+    """One stored snapshot of one version, made and removed by Thaw; a recycle makes the next one.
+
+    Deleting it removes every byte of it: chunks in the store, the nodes' caches and the kubelet's archives.
+    """
 
     metadata: Meta
-    spec: SnapshotSpec
-    status: SnapshotStatus = Field(default_factory=SnapshotStatus)
+    spec: SnapshotSpec = Field(description="Which version it is of. It never changes.")
+    status: SnapshotStatus = Field(default_factory=SnapshotStatus, description="Where it is.")
 
 
-PLURALS: Mapping[str, str] = {
-    "Function": "functions",
-    "FunctionVersion": "functionversions",
-    "FunctionAlias": "functionaliases",
-    "Snapshot": "snapshots",
-}
+# ---------------------------------------------------------------- how they appear in the API
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of ``kubectl get``; a wide one appears with ``-o wide`` only."""
+
+    name: str
+    path: str
+    type: Literal["string", "integer", "date"] = "string"
+    wide: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A custom resource: its model, its names, its table."""
+
+    model: type[Model]
+    plural: str
+    short_name: str
+    columns: tuple[Column, ...]
+    selectable: tuple[str, ...] = ()
+    """Fields usable in ``--field-selector``."""
+
+    @property
+    def kind(self) -> str:
+        """The object's kind."""
+        return self.model.__name__
+
+
+_READY_MESSAGE = '.status.conditions[?(@.type=="Ready")].message'
+_READY = '.status.conditions[?(@.type=="Ready")].status'
+_AGE = Column("Age", ".metadata.creationTimestamp", "date")
+
+RESOURCES: tuple[Resource, ...] = (
+    Resource(
+        Function,
+        "functions",
+        "fn",
+        (
+            Column("Runtime", ".spec.runtime", description="Managed runtime; empty for an image."),
+            Column("SnapStart", ".spec.snapStart.applyOn", description="Whether published versions are snapshotted."),
+            Column("State", ".status.state", description="Of $LATEST."),
+            Column("Last Version", ".status.lastVersion", "integer", description="Published last."),
+            _AGE,
+            Column("Handler", ".spec.handler", wide=True),
+            Column("Image", ".spec.code.image", wide=True),
+            Column("Memory", ".spec.memorySize", "integer", wide=True, description="MiB."),
+            Column("Timeout", ".spec.timeout", "integer", wide=True, description="Seconds."),
+            Column("Alias", ".spec.autoPublishAlias", wide=True, description="Moved to every version published."),
+            Column("Message", _READY_MESSAGE, wide=True),
+        ),
+    ),
+    Resource(
+        FunctionVersion,
+        "functionversions",
+        "fnv",
+        (
+            Column("Function", ".spec.functionName"),
+            Column("Version", ".status.version"),
+            Column("State", ".status.state", description="Pending, Active, Inactive or Failed."),
+            Column(
+                "Optimization",
+                ".status.snapStart.optimizationStatus",
+                description="On when starts are restores of a snapshot.",
+            ),
+            Column("Size", ".status.snapshotSize", description="Of the snapshot, before compression."),
+            Column("Init", ".status.initDuration", description="What a cold start costs, and a restore saves."),
+            Column("Restore", ".status.lastRestore", description="How long the latest restore took."),
+            _AGE,
+            Column("Reason", ".status.stateReasonCode", wide=True),
+            Column("Ready", ".status.instances.ready", "integer", wide=True, description="Instances that can serve."),
+            Column("Slots", ".status.instances.slots", "integer", wide=True, description="Pods awaiting a restore."),
+            Column("Last Invoked", ".status.lastInvokedTime", "date", wide=True),
+            Column("Snapshot", ".status.snapshotRef", wide=True),
+            Column("Message", ".status.stateReason", wide=True),
+        ),
+        selectable=(".spec.functionName", ".status.version", ".status.state"),
+    ),
+    Resource(
+        FunctionAlias,
+        "functionaliases",
+        "fna",
+        (
+            Column("Function", ".spec.functionName"),
+            Column("Alias", ".spec.name"),
+            Column("Version", ".spec.functionVersion"),
+            Column("Ready", _READY),
+            _AGE,
+            Column("Weights", ".spec.additionalVersionWeights", wide=True, description="A further version's share."),
+            Column("Message", _READY_MESSAGE, wide=True),
+        ),
+        selectable=(".spec.functionName", ".spec.name"),
+    ),
+    Resource(
+        Snapshot,
+        "snapshots",
+        "snap",
+        (
+            Column("Function", ".spec.functionName"),
+            Column("Version", ".spec.version"),
+            Column("Phase", ".status.phase"),
+            Column("Size", ".status.size", description="Before compression."),
+            Column("Stored", ".status.stored", description="What it added to the store."),
+            Column("Node", ".status.node", description="Where it was taken."),
+            _AGE,
+            Column("Digest", ".status.digest", wide=True),
+            Column("CPU", ".status.fingerprint.cpu", wide=True),
+            Column("Kernel", ".status.fingerprint.kernel", wide=True),
+            Column("CRIU", ".status.fingerprint.criu", wide=True),
+            Column("Message", ".status.message", wide=True),
+        ),
+        selectable=(".spec.functionName", ".spec.version"),
+    ),
+)
+
+PLURALS: Mapping[str, str] = {resource.kind: resource.plural for resource in RESOURCES}

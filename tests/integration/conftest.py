@@ -1,0 +1,59 @@
+"""Fixtures over a real API server; without its programs they skip, but under ``CI=true`` they fail."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from apiserver import Kubectl, Missing, find_binaries, running
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _skip(reason: str) -> None:
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Path of an administrator's kubeconfig for an API server that lives as long as the test session."""
+    if shutil.which("kubectl") is None:
+        _skip("no kubectl in PATH")
+    try:
+        binaries = find_binaries()
+    except Missing as e:
+        _skip(str(e))
+    with running(tmp_path_factory.mktemp("apiserver"), binaries) as kubeconfig:
+        yield kubeconfig
+
+
+@pytest.fixture(scope="session")
+def kubectl(api_server: Path) -> Kubectl:
+    """``kubectl`` as administrator."""
+    return Kubectl(api_server)
+
+
+@pytest.fixture(scope="session")
+def crds(kubectl: Kubectl) -> Kubectl:
+    """``kubectl`` on a server that has the CRDs of ``crds/``."""
+    kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+    kubectl.await_group("thaw.dev/v1alpha1", {"functions", "functionversions", "functionaliases", "snapshots"})
+    return kubectl
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> str:
+    """A namespace of the test's own."""
+    name = f"t-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    return name
