@@ -1,0 +1,3 @@
+module thaw.dev/runtime
+
+go 1.25

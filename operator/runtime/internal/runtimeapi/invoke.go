@@ -1,0 +1,164 @@
+package runtimeapi
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"thaw.dev/runtime/internal/logs"
+)
+
+// MaxPayload is Lambda's limit of a response: 6 MB and a little for its own envelope.
+const MaxPayload = 6<<20 + 100
+
+// Request is an invocation as the runtime will get it.
+type Request struct {
+	ID              string
+	Event           []byte
+	Timeout         time.Duration
+	DeadlineMs      int64 // Unix; 0 for now and the timeout
+	FunctionARN     string
+	TraceID         string
+	ClientContext   string
+	CognitoIdentity string
+	Start           string // how the instance came to be: warm, standby, slot, restore, cold
+	RestoreMs       float64
+}
+
+// Result is what became of it.
+type Result struct {
+	Payload       []byte
+	ContentType   string
+	FunctionError bool
+	Exited        bool
+	LogTail       []byte
+
+	status, errorType, note string
+	lost                    error // the invocation did not run
+}
+
+type invocation struct {
+	request   Request
+	began     time.Time
+	delivered bool
+	initMs    float64 // of the first invocation
+	maxMemMB  int
+	timer     *time.Timer
+	result    Result
+	done      chan struct{}
+}
+
+// Invoke runs one invocation to its end, also when its caller is gone: the function is in the middle of something.
+func (m *Machine) Invoke(r Request) (Result, error) {
+	i, err := m.accept(r)
+	if err != nil {
+		return Result{}, err
+	}
+	<-i.done
+	took := time.Since(i.began)
+	p := m.cfg.Platform
+	p.Log.Drain()
+	if i.result.note != "" {
+		p.Note(r.ID, i.result.note)
+	}
+	report := logs.Invocation{ID: r.ID, Duration: took, MaxMemMB: i.maxMemMB, Status: i.result.status, ErrorType: i.result.errorType, RestoreMs: r.RestoreMs}
+	if r.Start == "cold" {
+		report.InitMs = i.initMs
+	}
+	p.Report(report)
+	i.result.LogTail = p.Log.Tail()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.finishing = false
+	m.to(m.phase)
+	return i.result, i.result.lost
+}
+
+func (m *Machine) accept(r Request) (*invocation, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.until(context.Background(), func() bool { return !m.finishing })
+	switch {
+	case m.phase == Busy:
+		return nil, apiError{409, "Busy", "another invocation runs"}
+	case m.phase != Ready && (m.phase != SnapshotReady || m.atRestore):
+		return nil, notReady("the function is " + string(m.phase))
+	}
+	now := time.Now()
+	if r.DeadlineMs == 0 {
+		r.DeadlineMs = now.Add(r.Timeout).UnixMilli()
+	}
+	i := &invocation{request: r, began: now, done: make(chan struct{})}
+	i.timer = time.AfterFunc(r.Timeout, func() { m.timedOut(i) })
+	if !m.served {
+		i.initMs = m.initMs
+	}
+	m.served, m.current = true, i
+	m.cfg.Platform.Log.Mark()
+	m.cfg.Platform.Start(r.ID)
+	m.to(Busy)
+	return i, nil
+}
+
+// end settles the current invocation. The caller holds the lock.
+func (m *Machine) end(r Result, next Phase) {
+	i := m.current
+	i.timer.Stop()
+	i.maxMemMB = m.cfg.MaxMemoryMB() // now: after a timeout the process is killed
+	r.Exited = next == Exited
+	i.result = r
+	m.lastID, m.current, m.finishing = i.request.ID, nil, true
+	close(i.done)
+	m.to(next)
+}
+
+func (m *Machine) timedOut(i *invocation) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.current != i {
+		return
+	}
+	note := fmt.Sprintf("Task timed out after %.2f seconds", i.request.Timeout.Seconds())
+	f := Failure{Type: "Sandbox.Timedout", Message: "RequestId: " + i.request.ID + " Error: " + note}
+	m.failure = &f
+	m.end(Result{Payload: text(f), FunctionError: true, status: "timeout", errorType: f.Type, note: note}, Exited)
+}
+
+// exit is the result of an invocation whose process ended. One that the process never saw was not its doing, and can run elsewhere.
+func (i *invocation) exit(f Failure) Result {
+	if !i.delivered {
+		return Result{lost: notReady("the function ended before it took the invocation: " + f.Message), status: "failure", errorType: f.Type}
+	}
+	note := "RequestId: " + i.request.ID + " Error: " + f.Message
+	return Result{Payload: text(Failure{Type: f.Type, Message: note}), FunctionError: true, status: "failure", errorType: f.Type, note: note}
+}
+
+// Respond is the runtime's answer.
+func (m *Machine) Respond(id string, payload []byte, contentType string) error {
+	return m.settle(id, "InvocationResponse", Result{Payload: payload, ContentType: contentType, status: "success"})
+}
+
+// RespondError is the runtime's word that the function raised an error.
+func (m *Machine) RespondError(id string, payload []byte, errorType string) error {
+	return m.settle(id, "InvocationErrorResponse", Result{Payload: payload, FunctionError: true, status: "error", errorType: errorType})
+}
+
+// RespondTooLarge settles an invocation whose answer exceeds MaxPayload. The runtime's post counts as accepted: Lambda answers 413,
+// of which awslambdaric dies, and with it the next invocation.
+func (m *Machine) RespondTooLarge(id string) error {
+	f := Failure{Type: "Function.ResponseSizeTooLarge", Message: fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", MaxPayload)}
+	return m.settle(id, "InvocationResponse", Result{Payload: text(f), FunctionError: true, status: "error", errorType: f.Type, note: f.Message})
+}
+
+func (m *Machine) settle(id, to string, r Result) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.current != nil && m.current.delivered && m.current.request.ID == id:
+		m.end(r, Ready)
+		return nil
+	case m.current == nil && (id == m.lastID || m.lastID == ""), m.current != nil && !m.current.delivered:
+		return m.notAllowed(to)
+	}
+	return apiError{400, "InvalidRequestID", "Invalid request ID"}
+}
