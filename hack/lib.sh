@@ -1,103 +1,153 @@
-# What the scripts of hack/ share: how they speak, where the cache is, and the tools they put there. Sourced, from the project's top.
 # shellcheck shell=bash
-THAW_CACHE=${THAW_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/thaw}
-THAW_BIN=$THAW_CACHE/bin
-export THAW_CACHE THAW_BIN PATH=$THAW_BIN:$PATH
+# What the scripts of hack/ share: messages, the cache, and the tools they need. Source it; it runs nothing by itself.
 
+THAW_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+THAW_CACHE=${THAW_CACHE:-$HOME/.cache/thaw}
+# shellcheck disable=SC2034  # some are for the scripts that source this
 KIND_VERSION=v0.33.0
-KUBERNETES_VERSION=v1.37.2
-ETCD_VERSION=v3.7.2
+HELM_VERSION=v4.3.1
+# shellcheck disable=SC2034
 COREDNS_VERSION=v1.15.0
-HELM_VERSION=v4.3.0
-export KIND_VERSION KUBERNETES_VERSION ETCD_VERSION COREDNS_VERSION HELM_VERSION
 
 step() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+note() { printf '    %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+is_root() { [ "$(id -u)" = 0 ]; }
 
-# have_root: whether this user can install packages and start daemons.
-have_root() { [ "$(id -u)" = 0 ]; }
+# hash_of FILE|FOLDER|STRING... : 12 characters that change with any content named
+hash_of() {
+  local item
+  for item in "$@"; do
+    if [ -d "$item" ]; then
+      (cd "$item" && find . -type f -print0 | sort -z | xargs -0 sha256sum)
+    elif [ -f "$item" ]; then
+      sha256sum < "$item"
+    else
+      printf '%s\n' "$item"
+    fi
+  done | sha256sum | cut -c1-12
+}
 
-# need COMMAND PACKAGE: installs a Debian package for a missing command, or says which one is missing.
+# locked NAME COMMAND... : one at a time on this machine. Whatever the command leaves running must close descriptor 9.
+locked() {
+  local lock=$1
+  shift
+  mkdir -p "$THAW_CACHE/locks"
+  (
+    flock -n 9 || { note "waiting for another run ($lock)"; flock 9; }
+    "$@"
+  ) 9> "$THAW_CACHE/locks/$lock"
+}
+
+# quietly LOG COMMAND... : the output goes to a file, and its end to the reader if the command fails
+quietly() {
+  local log=$1
+  shift
+  mkdir -p "$(dirname "$log")"
+  "$@" > "$log" 2>&1 && return
+  tail -n 20 "$log" >&2
+  die "failed: $(basename "$1") ${*:2:3} (all of its output: $log)"
+}
+
+# need COMMAND DEBIAN-PACKAGE : installs it where that is possible
 need() {
-  command -v "$1" >/dev/null && return
-  have_root && command -v apt-get >/dev/null || die "$1 is missing: install the package $2"
+  have "$1" && return
+  if ! is_root || ! have apt-get; then die "$1 is missing: install it (Debian's package $2)"; fi
   step "installing $2"
-  apt_install "$2"
+  quietly "$THAW_CACHE/logs/apt.log" apt_install "$2"
+  have "$1" || die "$1 is still missing after installing $2"
 }
 
+# Services do not start by themselves: where it matters, we start them.
 apt_install() {
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null 2>&1 && return
-  apt-get update -q >/dev/null 2>&1 || true
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null 2>"$THAW_CACHE/apt.log" \
-    || die "apt-get could not install $*: $(tail -n 1 "$THAW_CACHE/apt.log")"
+  local policy=/usr/sbin/policy-rc.d ours=
+  [ -e $policy ] || [ -d /run/systemd/system ] || { printf '#!/bin/sh\nexit 101\n' > $policy; chmod +x $policy; ours=1; }
+  apt-get update -q || true
+  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" || { [ -z "$ours" ] || rm -f $policy; return 1; }
+  [ -z "$ours" ] || rm -f $policy
 }
 
-# go_tool NAME VERSION PACKAGE: a command from a Go module, built once and kept by version.
-go_tool() {
-  local kept=$THAW_BIN/.$1-$2
-  [ -x "$kept" ] || {
-    command -v go >/dev/null || die "$1 is missing and there is no Go to build it with: install Go 1.26 or newer"
-    step "building $1 $2"
-    local dir; dir=$(mktemp -d)
-    CGO_ENABLED=0 GOBIN=$dir GOFLAGS=-trimpath go install -ldflags "-s -w" "$3@$2" 2>"$dir/log" || die "building $1: $(tail -n 3 "$dir/log")"
-    mv "$dir/$1" "$kept" && rm -rf "$dir"
-  }
-  ln -sfn "$(basename "$kept")" "$THAW_BIN/$1"
-}
-
-# python_environment: a virtualenv with Thaw and its tools at exact versions; made anew when those change.
-python_environment() {
-  local python key venv
-  python=$(command -v python3) || die "python3 is missing: install Python 3.11 or newer"
-  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "$("$python" --version) is too old: Python 3.11 or newer is needed"
-  key=$({ cat pyproject.toml constraints.txt; "$python" --version; pwd; } | sha256sum | cut -c1-12)
-  venv=$THAW_CACHE/venv-$key
-  [ -f "$venv/.complete" ] || {
-    step "installing the Python environment"
-    rm -rf "$venv"
-    "$python" -m venv "$venv" 2>/dev/null || die "python3 cannot make a virtualenv: install python3-venv"
-    "$venv/bin/pip" install -q --disable-pip-version-check -e '.[dev]' -c constraints.txt || die "pip could not install the project"
-    touch "$venv/.complete"
-  }
-  export VIRTUAL_ENV=$venv PATH=$venv/bin:$PATH
-}
-
-# thaw_tools: everything that scripts and tests call by name.
-thaw_tools() {
-  mkdir -p "$THAW_BIN"
-  command -v helm >/dev/null || go_tool helm "$HELM_VERSION" helm.sh/helm/v4/cmd/helm
-  python_environment
-}
-
-# image_id IMAGE: Docker's content id, so that a rebuilt image rolls out under the same tag.
-image_id() { docker image inspect --format '{{.Id}}' "$1" | cut -c8-19; }
-
-# reachable URL: whether a registry answers at all, within a moment.
-reachable() { curl -sS -o /dev/null --max-time 4 "$1" 2>/dev/null; }
-
-# can_pull: whether images can be pulled here; THAW_IMAGES=pulled|assembled decides without asking.
-can_pull() {
-  case ${THAW_IMAGES:-} in
-    pulled) return 0 ;;
-    assembled) return 1 ;;
-    '') reachable https://registry-1.docker.io/v2/ ;;
-    *) die "THAW_IMAGES is '$THAW_IMAGES': it can be pulled or assembled" ;;
-  esac
-}
-
-# debian_mirror: the Debian archive this machine installs from.
+# The Debian mirror that this machine already uses, from its apt sources in either format.
 debian_mirror() {
   local mirror=${THAW_DEBIAN_MIRROR:-}
-  [ -n "$mirror" ] || mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null | sort -u | head -n 1)
-  [ -n "$mirror" ] || { apt-get update -q >/dev/null 2>&1; mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null | sort -u | head -n 1); }
-  [ -n "$mirror" ] || die "no Debian archive among this machine's apt sources: set THAW_DEBIAN_MIRROR to one"
-  printf '%s\n' "$mirror"
+  [ -n "$mirror" ] || mirror=$({
+    cat /etc/apt/sources.list.d/*.sources 2>/dev/null | awk '/^URIs:/ {for (i = 2; i <= NF; i++) print $i}'
+    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | sed -nE 's/^deb +(\[[^]]*\] +)?([^ ]+) .*/\2/p'
+  } | grep -E '/debian/?$' | head -n 1) || true
+  [ -n "$mirror" ] || die "no Debian mirror in this machine's apt sources: name one in THAW_DEBIAN_MIRROR"
+  echo "$mirror"
 }
 
-# bootstrap SUITE PACKAGES FOLDER: a Debian root file system without what containers do not need.
-bootstrap() {
-  need mmdebstrap mmdebstrap
-  mmdebstrap --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' --include="$2" "$1" "$3" "$(debian_mirror)" \
-    >"$THAW_CACHE/mmdebstrap.log" 2>&1 || die "mmdebstrap $1: $(tail -n 2 "$THAW_CACHE/mmdebstrap.log")"
-  rm -rf "$3"/var/cache/apt/* "$3"/var/lib/apt/lists/* "$3"/usr/share/{doc,man,locale}
+# Does the registry answer? Docker is asked which one it uses. Decides between pulled and assembled images; THAW_IMAGES overrides.
+images_source() {
+  local cached=$THAW_CACHE/images-source registry code
+  case ${THAW_IMAGES:-} in
+    pulled | assembled) echo "$THAW_IMAGES"; return ;;
+    '') ;;
+    *) die "THAW_IMAGES is \"$THAW_IMAGES\": it may be pulled or assembled" ;;
+  esac
+  if [ -n "$(find "$cached" -mmin -60 2>/dev/null)" ]; then cat "$cached"; return; fi
+  registry=$(docker info -f '{{.IndexServerAddress}}' 2>/dev/null | sed -E 's#(https?://[^/]+).*#\1#')
+  code=$(curl -s -o /dev/null -m 5 -w '%{http_code}' "${registry:-none:}/v2/" 2>/dev/null) || true
+  mkdir -p "$THAW_CACHE"
+  case $code in
+    200 | 401) echo pulled ;;
+    *) echo assembled ;;
+  esac | tee "$cached"
+}
+
+check_go() {
+  have go || { echo "Go is missing: install Go 1.26 or newer (go.dev/dl)"; return 1; }
+  local minor
+  minor=$(go env GOVERSION | sed -nE 's/^go1\.([0-9]+).*/\1/p')
+  [ "${minor:-0}" -ge 26 ] || { echo "Go is too old ($(go env GOVERSION)): install Go 1.26 or newer (go.dev/dl)"; return 1; }
+}
+
+# go_tool NAME PACKAGE VERSION : a program from its Go module, in the cache's bin
+go_tool() {
+  local name=$1 package=$2 version=$3 folder
+  folder=$THAW_CACHE/tools/$name-$version
+  if [ ! -x "$folder/$name" ]; then
+    check_go >/dev/null || die "$(check_go)"
+    step "building $name $version"
+    quietly "$THAW_CACHE/logs/$name.log" env CGO_ENABLED=0 GOBIN="$folder.part" go install -trimpath -ldflags "-s -w" "$package@$version"
+    rm -rf "$folder" && mv "$folder.part" "$folder"
+  fi
+  mkdir -p "$THAW_CACHE/bin" && ln -sf "$folder/$name" "$THAW_CACHE/bin/$name"
+}
+
+kind() { "$THAW_CACHE/bin/kind" "$@"; }
+
+# image_id IMAGE : what it is, whatever it is called
+image_id() { docker image inspect -f '{{.Id}}' "$1"; }
+
+venv_path() {
+  echo "$THAW_CACHE/venv-$(hash_of "$THAW_ROOT" "$THAW_ROOT/pyproject.toml" "$THAW_ROOT/constraints.txt" "$(python3 -V)")"
+}
+
+make_venv() {
+  local venv=$1
+  [ ! -e "$venv/complete" ] || return 0
+  step "installing Python packages (about a minute, once)"
+  rm -rf "$venv"
+  quietly "$THAW_CACHE/logs/venv.log" python3 -m venv "$venv"
+  quietly "$THAW_CACHE/logs/venv.log" "$venv/bin/pip" install -q --disable-pip-version-check \
+    -e "${THAW_ROOT}[dev]" -c "$THAW_ROOT/constraints.txt"
+  touch "$venv/complete"
+}
+
+# thaw_tools : Python with the project's packages, and Helm, in PATH; makes what is missing. (hack/cluster brings kind and kubectl.)
+thaw_tools() {
+  local venv
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || die "Python 3.11 or newer is missing"
+  python3 -c 'import ensurepip' 2>/dev/null || quietly "$THAW_CACHE/logs/apt.log" apt_install python3-venv
+  venv=$(venv_path)
+  [ -e "$venv/complete" ] || locked venv make_venv "$venv"
+  locked tools make_tools
+  export PATH="$venv/bin:$THAW_CACHE/bin:$PATH" VIRTUAL_ENV=$venv
+}
+
+make_tools() {
+  helm version --short 2>/dev/null | grep -q '^v[4-9]' || go_tool helm helm.sh/helm/v4/cmd/helm "$HELM_VERSION"
 }

@@ -1,59 +1,156 @@
-# Making a cluster, bringing it back, removing it. Sourced by hack/cluster: name, nodes, folder and kubeconfig are its.
 # shellcheck shell=bash disable=SC2154
+# Making a cluster, bringing it back, removing it. Sourced by hack/cluster, which sets name, nodes, folder and KUBECONFIG.
 
-# preflight: fails with one line that says what is missing.
-preflight() {
-  [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || die "CRIU needs Linux on x86_64; this is $(uname -s) on $(uname -m)"
-  local release; release=$(uname -r)
-  awk -v r="$release" 'BEGIN {split(r, v, "."); exit !(v[1] > 5 || (v[1] == 5 && v[2] >= 9))}' \
-    || die "kernel $release cannot checkpoint: 5.9 or newer is needed (CAP_CHECKPOINT_RESTORE)"
-  docker info >/dev/null 2>&1 || have_root || die "Docker does not answer and you are not root: start Docker, or run this as root"
-  can_pull || { have_root || die "no image can be pulled, and assembling one needs root"
-    command -v go >/dev/null || die "no image can be pulled and there is no Go to build one with: install Go 1.26 or newer"; }
-  command -v kind >/dev/null || [ -x "$THAW_BIN/kind" ] || command -v go >/dev/null || die "kind is missing and there is no Go to build it with: install Go 1.26 or newer"
+# What is missing, in one line.
+cluster_preflight() {
+  [ "$(uname -s)" = Linux ] || die "nodes checkpoint with CRIU, which needs Linux; this is $(uname -s)"
+  [ -e /proc/sys/kernel/ns_last_pid ] || die "this kernel cannot checkpoint: it is built without CONFIG_CHECKPOINT_RESTORE"
+  may_use_docker >/dev/null || die "$(may_use_docker)"
+  check_go >/dev/null || [ -x "$THAW_CACHE/bin/kind" ] || die "$(check_go)"
 }
 
 cluster_up() {
-  preflight
-  mkdir -p "$THAW_BIN" "$folder"
-  hack/docker/start
-  go_tool kind "$KIND_VERSION" sigs.k8s.io/kind
-  if is_well; then
-    step "cluster $name is well"
-    return
-  fi
-  if [ -n "$(node_containers)" ] && ! came_back; then
-    step "cluster $name did not come back: making it anew"
+  local started=$SECONDS
+  ensure_docker
+  go_tool kind sigs.k8s.io/kind "$KIND_VERSION"
+  claim_name
+  if [ -n "$(nodes_of_cluster)" ] && ! bring_back; then
+    step "the cluster $name is not whole: making it anew"
     remove_nodes
   fi
-  is_well || create
+  [ -n "$(nodes_of_cluster)" ] || create
+  step "cluster $name is ready after $((SECONDS - started)) s: eval \"\$(hack/cluster env --name $name)\""
+}
+
+nodes_of_cluster() { docker ps -a --filter "label=io.x-k8s.kind.cluster=$name" --format '{{.Names}}' | sort; }
+
+# A kind cluster of this name that is not ours is somebody's: it is neither used nor removed.
+claim_name() {
+  [ -d "$folder" ] || [ -z "$(nodes_of_cluster)" ] || die "there is a kind cluster \"$name\" that hack/cluster did not make: choose another --name"
+  mkdir -p "$folder"
+}
+
+# bring_back : true if the cluster is well, or is again after its stopped nodes were started
+bring_back() {
+  [ -f "$folder/complete" ] || { note "an earlier run was interrupted"; return 1; }
+  local have_nodes
+  have_nodes=$(nodes_of_cluster | wc -l)
+  [ "${nodes:-$have_nodes}" = "$have_nodes" ] || die "cluster $name has $have_nodes nodes, not $nodes: hack/cluster down --name $name first"
+  if [ -n "$(docker ps -aq --filter "label=io.x-k8s.kind.cluster=$name" --filter status=exited --filter status=created)" ]; then
+    step "starting the stopped nodes of $name"
+    nodes_of_cluster | xargs docker start >/dev/null || return 1
+  fi
+  wait_for 60 api_answers || return 1
+  connect_pods || return 1
+  wait_for 90 is_well
+}
+
+create() {
+  local image
+  image=$(hack/node-image/build)
+  nodes=${nodes:-1}
+  step "creating cluster $name with ${nodes} node(s)"
+  mkdir -p "$folder/store"
+  source_of_image "$image" > "$folder/source"
+  kind_config > "$folder/kind.yaml"
+  quietly "$folder/kind.log" kind create cluster --name "$name" --image "$image" --config "$folder/kind.yaml" --kubeconfig "$KUBECONFIG"
   provide_kubectl
-  step "cluster $name is ready: eval \"\$(hack/cluster env --name $name)\""
+  check_criu
+  connect_pods || die "the nodes of $name were given no pod addresses: hack/cluster logs --name $name"
+  kubectl taint nodes --all node-role.kubernetes.io/control-plane- >/dev/null 2>&1 || true
+  step "waiting for the nodes and cluster DNS"
+  wait_for 120 is_well || die "the cluster $name did not become ready: hack/cluster logs --name $name"
+  touch "$folder/complete"
 }
 
-node_containers() { docker ps -aq --filter "label=io.x-k8s.kind.cluster=$name"; }
+source_of_image() { case $1 in *:pulled-*) echo pulled ;; *) echo assembled ;; esac; }
+is_assembled() { [ "$(cat "$folder/source" 2>/dev/null)" = assembled ]; }
 
-# is_well: every node is Ready, and there are as many as asked for.
+# The gateway's node port is forwarded from a free port of this machine's loopback; all nodes see one folder as the snapshot store;
+# a small disk evicts nothing and forgets no image.
+kind_config() {
+  cat <<YAML
+kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+networking:
+  podSubnet: 10.244.0.0/16
+  disableDefaultCNI: $(is_assembled && echo true || echo false)
+kubeadmConfigPatches:
+- |
+  kind: KubeletConfiguration
+  apiVersion: kubelet.config.k8s.io/v1beta1
+  imageGCHighThresholdPercent: 100
+  evictionHard: {memory.available: "0%", nodefs.available: "0%", nodefs.inodesFree: "0%", imagefs.available: "0%"}
+YAML
+  # Without systemd in the node the kubelet manages cgroups itself; version 1 has to be allowed by name.
+  if is_assembled; then printf '  cgroupDriver: cgroupfs\n  cgroupRoot: /kubelet\n'; fi
+  if [ ! -f /sys/fs/cgroup/cgroup.controllers ]; then printf '  failCgroupV1: false\n'; fi
+  if is_assembled; then printf -- '- |\n  kind: ClusterConfiguration\n  imageRepository: thaw.local\n  dns: {imageRepository: thaw.local}\n'; fi
+  printf 'nodes:\n'
+  local i
+  for ((i = 1; i <= nodes; i++)); do
+    printf -- '- role: %s\n' "$([ "$i" = 1 ] && echo control-plane || echo worker)"
+    printf '  extraMounts: [{hostPath: "%s", containerPath: /var/lib/thaw/store}]\n' "$folder/store"
+    if [ "$i" = 1 ]; then
+      printf '  extraPortMappings: [{containerPort: 30080, hostPort: %s, listenAddress: 127.0.0.1}]\n' "$(free_port)"
+    fi
+  done
+}
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# A kernel may have what CRIU needs and a sandbox around this machine still forbid it.
+check_criu() {
+  local said
+  said=$(docker exec "$name-control-plane" criu check 2>&1) || die "CRIU cannot work on this machine: $(grep -m 1 Error <<< "$said" || tail -n 1 <<< "$said")"
+}
+
+# What kindnet would do, where its image cannot be had: a link for each pod, and on each node a route to every other's pods.
+connect_pods() {
+  is_assembled || return 0
+  wait_for 60 pod_addresses_known || return 1
+  local node subnet address other other_subnet other_address all
+  all=$(pod_addresses)
+  while read -r node subnet address; do
+    docker exec -i "$node" sh -c 'cat > /etc/cni/net.d/10-pods.conflist.new && mv /etc/cni/net.d/10-pods.conflist.new /etc/cni/net.d/10-pods.conflist' <<JSON
+{"cniVersion": "1.0.0", "name": "pods", "plugins": [
+  {"type": "ptp", "ipMasq": false,
+   "ipam": {"type": "host-local", "ranges": [[{"subnet": "$subnet"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
+  {"type": "portmap", "capabilities": {"portMappings": true}}]}
+JSON
+    while read -r other other_subnet other_address; do
+      [ "$other" = "$node" ] || docker exec "$node" ip route replace "$other_subnet" via "$other_address"
+    done <<< "$all"
+  done <<< "$all"
+}
+
+# NODE SUBNET ADDRESS, a line for each node. Docker is asked for the address: after a restart it knows before the API does.
+pod_addresses() {
+  local node subnet
+  kubectl get nodes -o jsonpath='{range .items[*]}{.metadata.name} {.spec.podCIDR}{"\n"}{end}' 2>/dev/null | while read -r node subnet; do
+    echo "$node $subnet $(docker inspect -f '{{.NetworkSettings.Networks.kind.IPAddress}}' "$node")"
+  done
+}
+pod_addresses_known() {
+  local all
+  all=$(pod_addresses)
+  [ "$(wc -l <<< "$all")" = "$(nodes_of_cluster | wc -l)" ] && awk 'NF != 3 {exit 1}' <<< "$all"
+}
+
+# The node brings kubectl, for machines that have none.
+provide_kubectl() {
+  have kubectl || docker cp -L "$name-control-plane:/usr/bin/kubectl" "$THAW_CACHE/bin/kubectl" >/dev/null
+}
+
+api_answers() { timeout 5 kubectl get --raw /readyz >/dev/null 2>&1; }
+
+# Every node Ready (by a kubelet that reported just now, not before a restart), and DNS answering.
 is_well() {
-  [ -f "$kubeconfig" ] && [ -f "$folder/complete" ] || return 1
-  local ready
-  ready=$(timeout 10 kubectl --kubeconfig "$kubeconfig" get nodes --no-headers 2>/dev/null | awk '$2 == "Ready"' | wc -l)
-  [ "$ready" -ge 1 ] && [ "$ready" = "$(node_containers | wc -l)" ]
+  [ "$(timeout 10 kubectl get nodes --no-headers 2>/dev/null | awk '$2 == "Ready"' | wc -l)" = "$(nodes_of_cluster | wc -l)" ] &&
+    timeout 10 kubectl -n kube-system get endpointslices -l k8s-app=kube-dns -o jsonpath='{.items[*].endpoints[*].conditions.ready}' 2>/dev/null | grep -q true
 }
 
-# came_back: the containers were stopped underneath (Docker ended, the machine restarted) and are well again once started.
-came_back() {
-  [ -f "$folder/complete" ] || return 1
-  step "starting the stopped nodes of $name"
-  node_containers | xargs docker start >/dev/null 2>&1 || return 1
-  wait_for 60 is_api_up || return 1
-  pod_network
-  wait_for 60 is_well
-}
-
-is_api_up() { timeout 5 kubectl --kubeconfig "$kubeconfig" get --raw /readyz >/dev/null 2>&1; }
-
-wait_for() { # SECONDS COMMAND
+wait_for() { # SECONDS COMMAND...
   local end=$((SECONDS + $1))
   shift
   until "$@"; do
@@ -62,93 +159,35 @@ wait_for() { # SECONDS COMMAND
   done
 }
 
-create() {
-  local image
-  image=$(hack/node-image/build)
-  step "creating cluster $name ($nodes node$([ "$nodes" = 1 ] || echo s))"
-  remove_nodes
-  mkdir -p "$folder/store"
-  kind_config > "$folder/kind.yaml"
-  "$THAW_BIN/kind" create cluster --quiet --name "$name" --image "$image" --config "$folder/kind.yaml" --kubeconfig "$kubeconfig" \
-    || die "kind could not create the cluster $name: see above; hack/cluster logs --name $name says more"
-  case $image in *:assembled-*) pod_network ;; esac
-  kubectl --kubeconfig "$kubeconfig" taint nodes --all node-role.kubernetes.io/control-plane- >/dev/null 2>&1 || true
-  touch "$folder/complete"
-  wait_for 90 is_well || die "the nodes of $name did not become Ready: hack/cluster logs --name $name"
-}
-
-# kind_config: the cluster as kind wants it said. The gateway's node port is forwarded from a free port of this machine's loopback,
-# and all nodes see one folder as the snapshot store.
-kind_config() {
-  printf 'kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\n'
-  if can_pull; then
-    printf 'networking: {podSubnet: "10.244.0.0/16"}\n'
-  else
-    printf 'networking: {disableDefaultCNI: true, podSubnet: "10.244.0.0/16"}\n'
-  fi
-  cat <<'YAML'
-kubeadmConfigPatches:
-- |
-  kind: KubeletConfiguration
-  apiVersion: kubelet.config.k8s.io/v1beta1
-  imageGCHighThresholdPercent: 100
-  evictionHard: {nodefs.available: "0%", nodefs.inodesFree: "0%", imagefs.available: "0%"}
-YAML
-  # Without systemd the kubelet manages cgroups itself; version 1 has to be allowed by name.
-  can_pull || printf '  cgroupDriver: cgroupfs\n  cgroupRoot: /kubelet\n'
-  [ -f /sys/fs/cgroup/cgroup.controllers ] || printf '  failCgroupV1: false\n'
-  printf 'nodes:\n'
-  local i
-  for i in $(seq "$nodes"); do
-    [ "$i" = 1 ] && printf -- '- role: control-plane\n  extraPortMappings: [{containerPort: 30080, hostPort: 0, listenAddress: 127.0.0.1}]\n' \
-      || printf -- '- role: worker\n'
-    printf '  extraMounts: [{hostPath: "%s/store", containerPath: /var/lib/thaw/store}]\n' "$folder"
-  done
-}
-
-# pod_network: what kindnet would do, where its image cannot be had: point-to-point links on each node, and a route to every other's pods.
-pod_network() {
-  local rows row node cidr address other other_cidr other_address
-  wait_for 60 pod_cidrs_known || die "the nodes of $name got no pod addresses"
-  rows=$(pod_cidrs)
-  while read -r node cidr address; do
-    docker exec -i "$node" sh -c 'cat > /etc/cni/net.d/10-thaw.conflist' <<JSON
-{"cniVersion": "1.0.0", "name": "pods", "plugins": [
-  {"type": "ptp", "ipMasq": false, "ipam": {"type": "host-local", "ranges": [[{"subnet": "$cidr"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
-  {"type": "portmap", "capabilities": {"portMappings": true}}]}
-JSON
-    while read -r other other_cidr other_address; do
-      [ "$other" = "$node" ] || docker exec "$node" ip route replace "$other_cidr" via "$other_address"
-    done <<< "$rows"
-  done <<< "$rows"
-}
-
-pod_cidrs() {
-  kubectl --kubeconfig "$kubeconfig" get nodes \
-    -o jsonpath='{range .items[*]}{.metadata.name} {.spec.podCIDR} {.status.addresses[?(@.type=="InternalIP")].address}{"\n"}{end}' 2>/dev/null
-}
-# The controller manager gives the pod CIDRs a moment after the nodes are there.
-pod_cidrs_known() { local rows; rows=$(pod_cidrs) && [ -n "$rows" ] && awk 'NF && NF != 3 {exit 1}' <<< "$rows"; }
-
-# provide_kubectl: the node brings one, for machines that have none.
-provide_kubectl() {
-  command -v kubectl >/dev/null || docker cp "$name-control-plane:/usr/bin/kubectl" "$THAW_BIN/kubectl" >/dev/null
-}
-
 remove_nodes() {
+  local left
   rm -f "$folder/complete"
-  "$THAW_BIN/kind" delete cluster --quiet --name "$name" --kubeconfig "$kubeconfig" 2>/dev/null || true
-  local left; left=$(node_containers)
-  # shellcheck disable=SC2086  # a list of ids
-  [ -z "$left" ] || docker rm -fv $left >/dev/null
+  empty_store
+  left=$(nodes_of_cluster)
+  [ -z "$left" ] || xargs docker rm -fv <<< "$left" >/dev/null
+  rm -rf "$folder"
+  mkdir -p "$folder"
+}
+
+# Nodes write to the store as root, and whoever runs this may not be.
+empty_store() {
+  [ -n "$(ls -A "$folder/store" 2>/dev/null)" ] || return 0
+  is_root || docker run --rm -v "$folder/store:/store" --entrypoint find "$(hack/node-image/build)" /store -mindepth 1 -delete
 }
 
 cluster_down() {
-  if docker info >/dev/null 2>&1; then
-    remove_nodes
-  elif [ -d "$folder" ]; then
-    hack/docker/start && remove_nodes
+  if [ ! -d "$folder" ]; then
+    note "there is no cluster $name"
+    return
   fi
+  ensure_docker
+  remove_nodes
   rm -rf "$folder"
+  remove_network
   step "cluster $name is gone"
+}
+
+# kind's network goes with the last cluster that used it.
+remove_network() {
+  [ -n "$(docker ps -aq --filter label=io.x-k8s.kind.cluster)" ] || docker network rm kind >/dev/null 2>&1 || true
 }

@@ -1,64 +1,73 @@
-# Using a cluster that is up. Sourced by hack/cluster: name, folder and kubeconfig are its.
 # shellcheck shell=bash disable=SC2154
+# Using a cluster. Sourced by hack/cluster, which sets name, folder and KUBECONFIG.
 
-must_exist() { [ -f "$kubeconfig" ] || die "there is no cluster $name: hack/cluster up --name $name"; }
+must_exist() { [ -f "$folder/complete" ] || die "there is no cluster $name: hack/cluster up --name $name"; }
 
 cluster_status() {
   must_exist
-  docker ps -a --filter "label=io.x-k8s.kind.cluster=$name" --format '{{.Names}}: {{.Status}}'
-  kubectl --kubeconfig "$kubeconfig" get nodes -o wide -L thaw.dev/checkpoint || die "the API server of $name does not answer: hack/cluster up --name $name"
+  docker ps -a --filter "label=io.x-k8s.kind.cluster=$name" --format '{{.Names}}: {{.Status}} ({{.Image}})'
+  kubectl get nodes -o wide || die "the API server of $name does not answer: hack/cluster up --name $name"
+  echo "gateway: $(endpoint)"
 }
 
-# cluster_env: the endpoint's port is asked of Docker, for it may change when Docker restarts; the access key is there once Thaw is installed.
+endpoint() { echo "http://$(docker port "$name-control-plane" 30080/tcp | head -n 1)"; }
+
 cluster_env() {
   must_exist
-  local endpoint secret=(kubectl --kubeconfig "$kubeconfig" get secret thaw-access-key-default -n thaw-system) key
-  endpoint=$(docker port "$name-control-plane" 30080/tcp 2>/dev/null | head -n 1)
-  printf 'export KUBECONFIG=%q\nexport THAW_ENDPOINT=%q\nexport AWS_REGION=us-east-1\nexport AWS_DEFAULT_REGION=us-east-1\n' "$kubeconfig" "http://$endpoint"
-  for key in AWS_ACCESS_KEY_ID=accessKeyId AWS_SECRET_ACCESS_KEY=secretAccessKey; do
-    local value
-    if value=$("${secret[@]}" -o "jsonpath={.data.${key#*=}}" 2>/dev/null) && [ -n "$value" ]; then
-      printf 'export %s=%q\n' "${key%%=*}" "$(base64 -d <<< "$value")"
-    else
-      printf '# %s: Thaw is not installed yet (hack/deploy --name %s)\n' "${key%%=*}" "$name"
-    fi
-  done
-  printf 'export PATH=%q:$PATH\n' "$THAW_BIN"
+  local venv
+  venv=$(venv_path)
+  printf 'export KUBECONFIG=%q\n' "$KUBECONFIG"
+  printf 'export THAW_ENDPOINT=%q\n' "$(endpoint)"
+  printf 'export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1\n'
+  printf 'export AWS_ACCESS_KEY_ID=%q\n' "$(access_key accessKeyId)"
+  printf 'export AWS_SECRET_ACCESS_KEY=%q\n' "$(access_key secretAccessKey)"
+  # shellcheck disable=SC2016  # the reader's shell expands PATH
+  printf 'case ":$PATH:" in *:%q:*) ;; *) export PATH=%q:%q:"$PATH" ;; esac\n' "$venv/bin" "$venv/bin" "$THAW_CACHE/bin"
 }
 
-# cluster_load: images go straight into containerd; one whose content is there already is not sent again.
-cluster_load() {
+# Empty until Thaw is installed: the chart makes the key.
+access_key() {
+  kubectl get secret thaw-access-key-default -n thaw-system -o "jsonpath={.data.$1}" 2>/dev/null | base64 -d || true
+}
+
+cluster_load_image() {
   must_exist
   [ $# -gt 0 ] || die "load-image wants images of Docker's, or archives (*.tar)"
   local image node
   for image in "$@"; do
-    for node in $(docker ps --filter "label=io.x-k8s.kind.cluster=$name" --format '{{.Names}}'); do
-      case $image in
-        *.tar) docker exec -i "$node" ctr -n k8s.io images import - < "$image" >/dev/null ;;
-        *) on_node "$node" "$image" || docker save "$image" | docker exec -i "$node" ctr -n k8s.io images import - >/dev/null ;;
-      esac
-    done
+    for node in $(nodes_of_cluster); do load "$node" "$image"; done
   done
 }
 
-on_node() { # NODE IMAGE
-  local id; id=$(docker image inspect --format '{{.Id}}' "$2" 2>/dev/null) || die "Docker has no image $2"
-  docker exec "$1" crictl inspecti -q "$2" 2>/dev/null | grep -q "$id" \
-    || docker exec "$1" ctr -n k8s.io images ls -q 2>/dev/null | grep -qxF "thaw.local/loaded:${id#sha256:}"
+# An image that a node has already, in this very build, is not sent again: the node remembers what Docker calls it.
+load() { # NODE IMAGE|ARCHIVE
+  local import=(docker exec -i "$1" ctr -n k8s.io images import --snapshotter overlayfs -) id
+  if [ -f "$2" ]; then
+    "${import[@]}" < "$2" >/dev/null
+    return
+  fi
+  id=$(image_id "$2" 2>/dev/null) || die "Docker has no image $2"
+  local seen="/var/lib/containerd/.loaded-${id#sha256:}-$(tr '/:' '--' <<< "$2")"
+  local reference=$2
+  [[ ${reference%%/*} == *.* ]] || reference=docker.io/$([[ $reference == */* ]] || echo library/)$reference
+  docker exec "$1" sh -c "[ -e '$seen' ] && ctr -n k8s.io images ls -q | grep -qxF '$reference'" && return
+  docker save "$2" | "${import[@]}" >/dev/null
+  docker exec "$1" sh -c "rm -f ${seen%%loaded-*}loaded-*-$(tr '/:' '--' <<< "$2"); touch '$seen'"
 }
 
 cluster_logs() {
-  must_exist
+  [ -d "$folder" ] || must_exist
   local node component
-  for node in $(docker ps -a --filter "label=io.x-k8s.kind.cluster=$name" --format '{{.Names}}'); do
+  for node in $(nodes_of_cluster); do
     echo "=== node $node"
-    docker exec "$node" sh -c 'tail -n 40 /var/log/node/*.log 2>/dev/null || journalctl -u kubelet -u containerd -n 80 --no-pager' || docker logs --tail 40 "$node"
+    docker logs --tail 20 "$node" 2>&1
+    docker exec "$node" sh -c 'tail -n 60 /var/log/node/*.log 2>/dev/null || journalctl -u kubelet -u containerd -n 120 --no-pager' || true
   done
   for component in operator gateway agent; do
     echo "=== $component"
-    kubectl --kubeconfig "$kubeconfig" logs -n thaw-system -l "app.kubernetes.io/component=$component" --tail 200 --prefix 2>/dev/null || true
+    kubectl logs -n thaw-system -l "app.kubernetes.io/component=$component" --all-containers --tail 200 --prefix 2>/dev/null || true
   done
   echo "=== pods and events"
-  kubectl --kubeconfig "$kubeconfig" get pods -A -o wide 2>/dev/null || true
-  kubectl --kubeconfig "$kubeconfig" get events -A --sort-by=.lastTimestamp 2>/dev/null | tail -n 60 || true
+  kubectl get pods -A -o wide 2>/dev/null || true
+  kubectl get events -A --sort-by=.lastTimestamp 2>/dev/null | tail -n 60 || true
 }
