@@ -1,0 +1,216 @@
+"""The agent's API of hack/design/0001-node-contract.md: handlers parse, delegate, answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Literal, TypeVar
+
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+
+from thaw.agent import packages
+from thaw.agent.auth import Caller, Verifier
+from thaw.agent.cache import Cache
+from thaw.agent.errors import Refused, refusal
+from thaw.agent.instances import Instances, check_uid
+from thaw.agent.jobs import Jobs
+from thaw.agent.metrics import Metrics
+from thaw.agent.threads import in_thread
+from thaw.api.base import Model
+from thaw.api.node import ErrorBody, GrantRequest, GrantResult, NodeInfo, SnapshotRequest
+from thaw.errors import SnapshotCorrupt, StoreError, ThawError
+from thaw.store.base import SnapshotStore, check_id, check_sha256
+
+_LONGEST_WAIT = 300.0
+_STUCK = 60.0
+"""Seconds without a beat after which the agent does not call itself healthy."""
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_M = TypeVar("_M", bound=Model)
+
+log = structlog.get_logger("thaw.agent.server")
+
+
+@dataclass
+class Node:
+    """What the agent knows of its node, and whether its loop turns."""
+
+    info: NodeInfo
+    beat: float = 0.0
+
+
+@dataclass
+class Api:
+    """The calls, and what they work with."""
+
+    node: Node
+    verifier: Verifier
+    instances: Instances
+    cache: Cache
+    jobs: Jobs
+    store: SnapshotStore
+    metrics: Metrics
+    uninstall: Callable[[], Awaitable[None]]
+
+    def app(self) -> web.Application:
+        """The application for port 8440."""
+        app = web.Application(client_max_size=packages.MAX_ZIPPED + 1, middlewares=[self._answer_errors])
+        any_of_us, operator = self._needs("any"), self._needs("operator")
+        app.add_routes(
+            [
+                web.get("/v1/node", any_of_us(self._node)),
+                web.put("/v1/pods/{uid}/grant", any_of_us(self._grant)),
+                web.get("/v1/pods/{uid}", any_of_us(self._report)),
+                web.delete("/v1/pods/{uid}", any_of_us(self._drop)),
+                web.put("/v1/code/{sha256}", any_of_us(self._put_code)),
+                web.delete("/v1/code/{sha256}", operator(self._delete_code)),
+                web.put("/v1/snapshots/{id}", operator(self._start_snapshot)),
+                web.get("/v1/snapshots/{id}", any_of_us(self._snapshot)),
+                web.delete("/v1/snapshots/{id}", operator(self._delete_snapshot)),
+                web.post("/v1/uninstall", operator(self._uninstall)),
+                *self._open_routes(),
+            ]
+        )
+        return app
+
+    def metrics_app(self) -> web.Application:
+        """The application for port 9090, which Prometheus may reach where a network policy closes 8440."""
+        app = web.Application()
+        app.add_routes(self._open_routes())
+        return app
+
+    def _open_routes(self) -> list[web.RouteDef]:
+        return [web.get("/healthz", self._healthz), web.get("/metrics", self._metrics)]
+
+    # ------------------------------------------------------------ before and after each call
+
+    def _needs(self, who: Literal["any", "operator"]) -> Callable[[_Handler], _Handler]:
+        def wrap(handler: _Handler) -> _Handler:
+            async def checked(request: web.Request) -> web.StreamResponse:
+                caller: Caller = await self.verifier.caller(request.headers.get("Authorization", ""))
+                if who == "operator" and caller != "operator":
+                    raise Refused(403, "Forbidden", f"only the operator may {request.method} {request.path}")
+                return await handler(request)
+
+            return checked
+
+        return wrap
+
+    @web.middleware
+    async def _answer_errors(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ThawError as e:
+            return self._error(refusal(e))
+        except web.HTTPException as e:
+            return self._error(Refused(e.status, "TooLarge" if e.status == 413 else "HTTPError", e.reason))
+        except Exception:
+            log.exception("server.bug", method=request.method, path=request.path)
+            return self._error(Refused(500, "InternalError", "the agent failed; its log says why"))
+
+    def _error(self, error: Refused) -> web.Response:
+        self.metrics.errors.labels(error.code).inc()
+        body = ErrorBody(code=error.code, message=error.message, retryable=error.retryable)
+        return web.json_response(body.to_json(), status=error.status)
+
+    # ------------------------------------------------------------ the node
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        stuck = monotonic() - self.node.beat > _STUCK
+        return web.Response(status=503 if stuck else 200, text="stuck\n" if stuck else "ok\n")
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=self.metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    async def _node(self, _: web.Request) -> web.Response:
+        return _json(self.node.info)
+
+    async def _uninstall(self, _: web.Request) -> web.Response:
+        await self.uninstall()
+        return web.json_response({})
+
+    # ------------------------------------------------------------ pods
+
+    async def _grant(self, request: web.Request) -> web.Response:
+        uid, wanted = check_uid(request.match_info["uid"]), await _body(request, GrantRequest)
+        began = monotonic()
+        code = await self.cache.code(wanted.code)
+        code_ms, began = (monotonic() - began) * 1000, monotonic()
+        try:
+            snapshot = await self.cache.snapshot(wanted.snapshot) if wanted.snapshot else None
+        except StoreError as e:
+            raise Refused(409, "SnapshotUnusable", str(e)) from e
+        snapshot_ms = (monotonic() - began) * 1000
+        await asyncio.to_thread(self.instances.grant, uid, wanted, code=code, snapshot=snapshot)
+        return _json(GrantResult(code_ms=code_ms, snapshot_ms=snapshot_ms))
+
+    async def _report(self, request: web.Request) -> web.Response:
+        return _json(await self.instances.wait(check_uid(request.match_info["uid"]), _wait(request)))
+
+    async def _drop(self, request: web.Request) -> web.Response:
+        self.instances.drop(request.match_info["uid"])
+        return web.Response(status=204)
+
+    # ------------------------------------------------------------ code
+
+    async def _put_code(self, request: web.Request) -> web.Response:
+        sha256, data = _name(check_sha256, request, "sha256"), await request.read()
+        try:
+            await in_thread(self.store.put_code, sha256, data)
+        except SnapshotCorrupt as e:
+            raise Refused(400, "Invalid", str(e)) from e
+        return web.json_response({}, status=201)
+
+    async def _delete_code(self, request: web.Request) -> web.Response:
+        sha256 = _name(check_sha256, request, "sha256")
+        await in_thread(self.store.delete_code, sha256)
+        await in_thread(self.cache.drop_code, sha256)
+        return web.Response(status=204)
+
+    # ------------------------------------------------------------ snapshots
+
+    async def _start_snapshot(self, request: web.Request) -> web.Response:
+        wanted = await _body(request, SnapshotRequest)
+        check_uid(wanted.pod_uid)
+        return _json(await self.jobs.start(_name(check_id, request, "id"), wanted), status=202)
+
+    async def _snapshot(self, request: web.Request) -> web.Response:
+        return _json(await self.jobs.get(_name(check_id, request, "id"), _wait(request)))
+
+    async def _delete_snapshot(self, request: web.Request) -> web.Response:
+        store = request.query.get("store", "") == "true"
+        return web.json_response({"removed": await self.jobs.delete(_name(check_id, request, "id"), store=store)})
+
+
+def _json(model: Model, status: int = 200) -> web.Response:
+    return web.json_response(model.to_json(), status=status)
+
+
+def _name(check: Callable[[str], str], request: web.Request, part: str) -> str:
+    """A part of the call's path that becomes part of a file's."""
+    try:
+        return check(request.match_info[part])
+    except StoreError as e:
+        raise Refused(400, "Invalid", str(e)) from e
+
+
+def _wait(request: web.Request) -> float:
+    try:
+        wait = float(request.query.get("wait", "0"))
+    except ValueError:
+        wait = -1
+    if not 0 <= wait <= _LONGEST_WAIT:
+        raise Refused(400, "Invalid", f"wait is a number of seconds from 0 to {_LONGEST_WAIT:g}")
+    return wait
+
+
+async def _body(request: web.Request, model: type[_M]) -> _M:
+    try:
+        return model.model_validate_json(await request.read())
+    except ValidationError as e:
+        first = e.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Refused(400, "Invalid", f"{where or 'body'}: {first['msg']}") from e

@@ -1,0 +1,1 @@
+"""The snapshot store: deduplicated, compressed chunks and manifests, on a disk or in a bucket."""
