@@ -22,6 +22,7 @@ func main() {
 		Environ:         os.Environ(),
 		TokenFile:       "/.thaw/pod/token",
 		TerminationFile: "/dev/termination-log",
+		RuntimeAddress:  runtimeapi.RuntimeAddress,
 		ControlAddress:  runtimeapi.ControlAddress,
 		RestoreLimit:    runtimeapi.RestoreLimit,
 		Linger:          time.Second,

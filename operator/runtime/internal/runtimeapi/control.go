@@ -53,6 +53,11 @@ func authorized(r *http.Request, tokenFile string) bool {
 	return err == nil && token != "" && ok && subtle.ConstantTimeCompare([]byte(token), []byte(given)) == 1
 }
 
+// validID says whether a request's id can be a part of a path, as runtimes will use it.
+func validID(id string) bool {
+	return id != "" && len(id) <= 128 && strings.Trim(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_") == ""
+}
+
 func invoke(m *Machine, w http.ResponseWriter, r *http.Request) {
 	event, err := readAll(r)
 	if err != nil {
@@ -60,6 +65,10 @@ func invoke(m *Machine, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := r.Header
+	if !validID(h.Get("Thaw-Request-Id")) {
+		answerError(w, apiError{400, "InvalidRequest", "Thaw-Request-Id must be an identifier, such as a UUID"})
+		return
+	}
 	request := Request{
 		ID: h.Get("Thaw-Request-Id"), Event: event, Timeout: defaultTimeout, FunctionARN: h.Get("Thaw-Function-Arn"), TraceID: h.Get("Thaw-Trace-Id"),
 		ClientContext: h.Get("Thaw-Client-Context"), CognitoIdentity: h.Get("Thaw-Cognito-Identity"), Start: h.Get("Thaw-Start"),

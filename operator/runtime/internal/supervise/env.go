@@ -1,10 +1,6 @@
 package supervise
 
-import (
-	"strings"
-
-	"thaw.dev/runtime/internal/runtimeapi"
-)
+import "strings"
 
 // ours are variables that the function must not find: the Runtime API's address is set by us, the log descriptor belongs to
 // Lambda's own supervisor.
@@ -14,7 +10,7 @@ var ours = []string{"AWS_LAMBDA_RUNTIME_API", "_LAMBDA_TELEMETRY_LOG_FD"}
 var keys = []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 
 // environment is the function's, made of ours.
-func environment(env []string, snapStart bool) []string {
+func environment(env []string, runtimeAPI string, snapStart bool) []string {
 	drop := ours
 	if snapStart {
 		drop = append(append([]string{}, ours...), keys...)
@@ -29,5 +25,5 @@ next:
 		}
 		out = append(out, v)
 	}
-	return append(out, "AWS_LAMBDA_RUNTIME_API="+runtimeapi.RuntimeAddress)
+	return append(out, "AWS_LAMBDA_RUNTIME_API="+runtimeAPI)
 }

@@ -20,6 +20,7 @@ type Supervisor struct {
 	Environ         []string
 	TokenFile       string
 	TerminationFile string
+	RuntimeAddress  string
 	ControlAddress  string
 	RestoreLimit    time.Duration
 	// Linger is how long the reason of a failed initialisation can still be asked for; the agent asks in a loop.
@@ -54,7 +55,7 @@ func (s Supervisor) Run(args []string) int {
 	})
 
 	// Both servers listen before the function starts: it must find its own, the agent the other's state.
-	_, stopRuntime, err := serve(runtimeapi.RuntimeAddress, runtimeapi.RuntimeHandler(machine))
+	runtimeAPI, stopRuntime, err := serve(s.RuntimeAddress, runtimeapi.RuntimeHandler(machine))
 	if err != nil {
 		return s.cannot(err)
 	}
@@ -72,7 +73,7 @@ func (s Supervisor) Run(args []string) int {
 	if err != nil {
 		return s.cannot(err)
 	}
-	function, err = start(args, environment(s.Environ, snapStart), stdout, stderr)
+	function, err = start(args, environment(s.Environ, runtimeAPI, snapStart), stdout, stderr)
 	if err != nil {
 		machine.InitError(runtimeapi.Failure{Type: "Runtime.InvalidEntrypoint", Message: err.Error()})
 	} else {
@@ -125,14 +126,14 @@ func (s Supervisor) cannot(err error) int {
 }
 
 // serve listens and serves; stop waits up to a limit for answers under way.
-func serve(address string, h http.Handler) (net.Addr, func(limit time.Duration), error) {
+func serve(address string, h http.Handler) (string, func(limit time.Duration), error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, nil, err
+		return "", nil, err
 	}
 	server := &http.Server{Handler: h}
 	go server.Serve(l)
-	return l.Addr(), func(limit time.Duration) {
+	return l.Addr().String(), func(limit time.Duration) {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		if server.Shutdown(ctx) != nil {

@@ -1,0 +1,275 @@
+package supervise
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"thaw.dev/runtime/internal/runtimeapi"
+)
+
+func TestEnvironment(t *testing.T) {
+	env := []string{"PATH=/bin", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b", "AWS_SESSION_TOKEN=c", "AWS_LAMBDA_RUNTIME_API=evil", "_LAMBDA_TELEMETRY_LOG_FD=3", "AWS_ACCESS_KEY_IDS=x"}
+	if got, want := environment(env, "here", true), []string{"PATH=/bin", "AWS_ACCESS_KEY_IDS=x", "AWS_LAMBDA_RUNTIME_API=here"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("with SnapStart: %q", got)
+	}
+	if got := environment(env, "here", false); len(got) != 6 {
+		t.Errorf("without: %q", got)
+	}
+}
+
+func TestTerminationMessageFits(t *testing.T) {
+	long := runtimeapi.Failure{Type: "ValueError", Message: strings.Repeat("é\n", 9000), Stack: []string{strings.Repeat("x", 3000), strings.Repeat("y", 3000)}}
+	b := terminationMessage(long)
+	var f runtimeapi.Failure
+	if err := json.Unmarshal(b, &f); err != nil || len(b) > terminationLimit || f.Type != "ValueError" || f.Message == "" {
+		t.Errorf("%d bytes: %v", len(b), err)
+	}
+	long.Message = "short"
+	if json.Unmarshal(terminationMessage(long), &f); f.Message != "short" || len(f.Stack) != 1 {
+		t.Errorf("%d frames of the stack", len(f.Stack))
+	}
+}
+
+// TestMain lets the test be the program under supervision: as thaw-init itself, in a process of its own, it would reap the
+// test's children.
+func TestMain(m *testing.M) {
+	if os.Getenv("THAW_TEST_INIT") == "" {
+		os.Exit(m.Run())
+	}
+	os.Exit(Supervisor{
+		Environ: os.Environ(), TokenFile: os.Getenv("TOKEN_FILE"), TerminationFile: os.Getenv("TERMINATION_FILE"), RuntimeAddress: "127.0.0.1:0",
+		ControlAddress: os.Getenv("CONTROL"), RestoreLimit: time.Second, Linger: 300 * time.Millisecond,
+	}.Run(os.Args[1:]))
+}
+
+type initProcess struct {
+	*testing.T
+	cmd         *exec.Cmd
+	out         strings.Builder
+	url         string
+	termination string
+}
+
+// startInit runs thaw-init with a program, in snap-start unless env says otherwise.
+func startInit(t *testing.T, env []string, args ...string) *initProcess {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	control := l.Addr().String()
+	l.Close()
+	dir := t.TempDir()
+	p := &initProcess{T: t, url: "http://" + control + "/v1/", termination: dir + "/termination"}
+	os.WriteFile(dir+"/token", []byte("secret"), 0o600)
+	os.WriteFile(p.termination, nil, 0o600)
+	p.cmd = exec.Command("/proc/self/exe", args...)
+	p.cmd.Env = append(append(os.Environ(), "THAW_TEST_INIT=1", "TOKEN_FILE="+dir+"/token", "TERMINATION_FILE="+p.termination, "CONTROL="+control,
+		"AWS_LAMBDA_INITIALIZATION_TYPE=snap-start", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256", "AWS_ACCESS_KEY_ID=AKIA"), env...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.cmd.Process.Kill() })
+	return p
+}
+
+func (p *initProcess) call(method, path, body string, headers ...string) (int, string) {
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		r, _ := http.NewRequest(method, p.url+path, strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer secret")
+		r.Header.Set("Thaw-Request-Id", "r1")
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil && time.Now().Before(deadline) && strings.Contains(err.Error(), "refused") && p.cmd.ProcessState == nil {
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer res.Body.Close()
+		b, _ := io.ReadAll(res.Body)
+		return res.StatusCode, string(b) + res.Header.Get("Thaw-Instance")
+	}
+}
+
+// ends waits for thaw-init and gives its exit code.
+func (p *initProcess) ends() int {
+	p.Helper()
+	timer := time.AfterFunc(10*time.Second, func() { p.cmd.Process.Kill() })
+	defer timer.Stop()
+	p.cmd.Wait()
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func (p *initProcess) reason() (f runtimeapi.Failure) {
+	b, _ := os.ReadFile(p.termination)
+	json.Unmarshal(b, &f)
+	return f
+}
+
+func TestAProgramThatEndsInInit(t *testing.T) {
+	p := startInit(t, nil, "sh", "-c", "echo going; echo oh no >&2; exit 7")
+	if status, state := p.call("GET", "state?wait=5", ""); status != 200 || !strings.Contains(state, `"phase":"failed"`) || !strings.Contains(state, "oh no") {
+		t.Errorf("%d %s", status, state)
+	}
+	if code := p.ends(); code != 1 {
+		t.Error(code)
+	}
+	if f := p.reason(); f.Type != "Runtime.ExitError" || !strings.Contains(f.Message, "exit status 7\n") || !strings.Contains(f.Message, "oh no") {
+		t.Errorf("%+v", f)
+	}
+	if out := p.out.String(); !strings.Contains(out, "going\n") || !strings.Contains(out, "oh no\n") || !strings.Contains(out, "INIT_START") {
+		t.Error(out)
+	}
+}
+
+func TestAProgramThatIsNotThere(t *testing.T) {
+	p := startInit(t, nil, "/no/such/program")
+	if code := p.ends(); code != 1 || p.reason().Type != "Runtime.InvalidEntrypoint" {
+		t.Errorf("%d %+v", code, p.reason())
+	}
+}
+
+func TestSigterm(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "asked")
+	p := startInit(t, nil, "sh", "-c", `trap "echo yes > `+file+`; exit 3" TERM; echo up; while :; do sleep 0.05; done`)
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if _, state := p.call("GET", "state", ""); strings.Contains(state, "init") {
+			break
+		}
+	}
+	time.Sleep(100 * time.Millisecond) // the trap is set
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	if code := p.ends(); code != 0 {
+		t.Errorf("exit code %d\n%s", code, p.out.String())
+	}
+	if b, _ := os.ReadFile(file); string(b) != "yes\n" {
+		t.Error("the program was not asked to end")
+	}
+	if p.reason().Type != "" {
+		t.Errorf("%+v", p.reason())
+	}
+}
+
+func TestOutputIsBlockingForTheProgram(t *testing.T) {
+	p := startInit(t, nil, "sh", "-c", `grep flags /proc/self/fdinfo/1; exit 1`)
+	p.ends()
+	var flags int
+	for line := range strings.Lines(p.out.String()) {
+		if v, ok := strings.CutPrefix(line, "flags:"); ok {
+			for _, c := range strings.TrimSpace(v) {
+				flags = flags*8 + int(c-'0')
+			}
+		}
+	}
+	if flags == 0 || flags&syscall.O_NONBLOCK != 0 {
+		t.Errorf("flags %o in %s", flags, p.out.String())
+	}
+}
+
+const pythonFunction = `
+import os, sys, time
+from snapshot_restore_py import register_before_snapshot, register_after_restore
+if os.environ.get("BROKEN"): raise ImportError("no database driver")
+done = []
+@register_before_snapshot
+def before(): done.append("before")
+@register_after_restore
+def after():
+    if os.environ.get("BAD_HOOK"): raise KeyError("db")
+    if os.environ.get("SLOW_HOOK"): time.sleep(30)
+    done.append("after")
+def handler(event, context):
+    print("hello", event)
+    if "exit" in event: os._exit(event["exit"])
+    if "raise" in event: raise ValueError(event["raise"])
+    if "sleep" in event: time.sleep(event["sleep"])
+    if "size" in event: return "x" * event["size"]
+    return {"done": done, "key": os.environ.get("AWS_ACCESS_KEY_ID"), "id": context.aws_request_id}
+`
+
+// lambdaFunction runs a function with the real awslambdaric. THAW_TEST_RIC names a Python that has it.
+func lambdaFunction(t *testing.T, env ...string) *initProcess {
+	t.Helper()
+	python := os.Getenv("THAW_TEST_RIC")
+	if python == "" {
+		t.Skip("THAW_TEST_RIC names no Python with awslambdaric")
+	}
+	dir := t.TempDir()
+	os.WriteFile(dir+"/app.py", []byte(pythonFunction), 0o600)
+	env = append(env, "PYTHONPATH="+dir, "LAMBDA_TASK_ROOT="+dir, "_HANDLER=app.handler", "AWS_LAMBDA_FUNCTION_NAME=f", "AWS_LAMBDA_FUNCTION_VERSION=1",
+		"AWS_LAMBDA_LOG_GROUP_NAME=g", "AWS_LAMBDA_LOG_STREAM_NAME=s", "AWS_REGION=eu-central-1")
+	return startInit(t, env, python, "-m", "awslambdaric", "app.handler")
+}
+
+func (p *initProcess) want(method, path, body string, status int, part string, headers ...string) {
+	p.Helper()
+	if s, b := p.call(method, path, body, headers...); s != status || !strings.Contains(b, part) {
+		p.Errorf("%s: %d %s, want %d with %s", path, s, b, status, part)
+	}
+}
+
+func TestAwslambdaric(t *testing.T) {
+	p := lambdaFunction(t)
+	p.want("GET", "state?wait=20", "", 200, `"phase":"snapshot-ready"`)
+	p.want("POST", "restore", "", 200, "hooksMs")
+	p.want("POST", "invoke", "{}", 200, `{"done": ["before", "after"], "key": null, "id": "r1"}`)
+	p.want("POST", "invoke", `{"raise": "boom"}`, 200, `"errorType": "ValueError"`)
+	p.want("POST", "invoke", `{"size": 7000000}`, 200, "Function.ResponseSizeTooLarge")
+	p.want("POST", "invoke", "{}", 200, "before")
+	p.want("POST", "invoke", `{"sleep": 30}`, 200, "Task timed out after 0.30 seconds\"}exited", "Thaw-Timeout-Ms", "300")
+	if code := p.ends(); code != 1 || p.reason().Type != "Sandbox.Timedout" {
+		t.Errorf("%d %+v", code, p.reason())
+	}
+}
+
+func TestAwslambdaricWithoutSnapStart(t *testing.T) {
+	p := lambdaFunction(t, "AWS_LAMBDA_INITIALIZATION_TYPE=on-demand")
+	p.want("GET", "state?wait=20", "", 200, `"phase":"ready"`)
+	p.want("POST", "invoke", "{}", 200, `{"done": [], "key": "AKIA", "id": "r1"}`)
+	p.want("POST", "invoke", `{"exit": 4}`, 200, "RequestId: r1 Error: Runtime exited with error: exit status 4\"}exited")
+	if code := p.ends(); code != 1 || p.reason().Type != "Runtime.ExitError" {
+		t.Errorf("%d %+v", code, p.reason())
+	}
+}
+
+func TestAwslambdaricThatCannotImport(t *testing.T) {
+	p := lambdaFunction(t, "BROKEN=1")
+	p.want("GET", "state?wait=20", "", 200, "no database driver")
+	if code := p.ends(); code != 1 || !strings.Contains(p.reason().Message, "no database driver") || p.reason().Type != "Runtime.ImportModuleError" {
+		t.Errorf("%d %+v", code, p.reason())
+	}
+}
+
+func TestAwslambdaricWithABadHook(t *testing.T) {
+	p := lambdaFunction(t, "BAD_HOOK=1")
+	p.want("GET", "state?wait=20", "", 200, "snapshot-ready")
+	p.want("POST", "restore", "", 400, `"errorType":"SnapStartException"`)
+	if code := p.ends(); code != 1 {
+		t.Error(code)
+	}
+}
+
+func TestAwslambdaricWithASlowHook(t *testing.T) {
+	p := lambdaFunction(t, "SLOW_HOOK=1")
+	p.want("GET", "state?wait=20", "", 200, "snapshot-ready")
+	p.want("POST", "restore", "", 408, "SnapStartTimeoutException")
+	if code := p.ends(); code != 1 {
+		t.Error(code)
+	}
+}

@@ -1,0 +1,410 @@
+package wrapper
+
+import (
+	"archive/tar"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"thaw.dev/runtime/internal/contract"
+)
+
+const uid = "0a1b2c3d-0000-4000-8000-000000000001"
+
+// fakeRunc notes how it was called and what config.json it saw, and fails where a test says so.
+const fakeRunc = `#!/bin/sh
+echo "$@" >> DIR/calls
+log=; fmt=; bundle=; pid=; work=; cmd=; prev=
+for a; do
+  case $prev in --log) log=$a;; --bundle) bundle=$a;; --pid-file) pid=$a;; --work-path) work=$a;; esac
+  case $a in create|restore|start|delete|checkpoint) [ -n "$cmd" ] || cmd=$a;; esac
+  prev=$a
+done
+[ -z "$bundle" ] || cp "$bundle/config.json" "DIR/config-$cmd.json"
+if [ -e "DIR/fail-$cmd" ]; then
+  case $cmd in
+    restore) cp "DIR/fail-$cmd" "$work/restore.log";;
+    checkpoint) cp "DIR/fail-$cmd" "$work/dump.log";;
+  esac
+  [ -z "$log" ] || printf '{"level":"error","msg":"runc says: %s failed\\nmore","time":"x"}\n' $cmd >> "$log"
+  exit 1
+fi
+[ -z "$pid" ] || echo 1 > "$pid"
+[ "$cmd" != checkpoint ] || echo dumped > "$work/dump.log"
+exit 0
+`
+
+type world struct {
+	*testing.T
+	dir, bundle, log string
+	w                *Wrapper
+	execed           []string
+	grant            contract.Grant
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &world{T: t, dir: dir, bundle: dir + "/bundle", log: dir + "/log.json"}
+	node := contract.Node{Root: dir + "/node", Owner: uint32(os.Getuid())}
+	e.w = &Wrapper{Node: node, Runc: dir + "/runc", GrantTimeout: 10 * time.Millisecond, Exec: func(path string, argv, env []string) error {
+		e.execed = argv
+		return nil
+	}}
+	e.grant = contract.Grant{PodUID: uid, Namespace: "team", Name: "f-1", Container: "function", Role: "instance", Wrap: true,
+		CodeDir: node.CodeDir() + "/abc", SnapshotDir: node.SnapshotsDir() + "/def", ColdFallback: true}
+	e.mkdir(e.bundle+"/rootfs", e.grant.CodeDir, e.grant.SnapshotDir+"/checkpoint", node.PodDir(uid), filepath.Dir(node.GrantFile(uid)))
+	e.write(dir+"/runc", strings.ReplaceAll(fakeRunc, "DIR", dir), 0o755)
+	e.write(e.grant.SnapshotDir+"/thaw-init", "x", 0o755)
+	f, _ := os.Create(e.grant.SnapshotDir + "/rootfs-diff.tar")
+	w := tar.NewWriter(f)
+	w.WriteHeader(&tar.Header{Name: "from-init", Typeflag: tar.TypeReg, Uid: os.Getuid(), Gid: os.Getgid()})
+	w.Close()
+	f.Close()
+	e.config("container", "function")
+	return e
+}
+
+func (e *world) mkdir(dirs ...string) {
+	for _, d := range dirs {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			e.Fatal(err)
+		}
+	}
+}
+
+func (e *world) write(path, text string, mode os.FileMode) {
+	e.Helper()
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		e.Fatal(err)
+	}
+}
+
+func (e *world) config(kind, container string) {
+	e.write(e.bundle+"/config.json", fmt.Sprintf(`{"process":{"args":["fn"]},"root":{"path":"rootfs"},"mounts":[],"annotations":{"thaw.dev/role":"instance",
+"io.kubernetes.cri.container-type":%q,"io.kubernetes.cri.sandbox-uid":%q,"io.kubernetes.cri.sandbox-namespace":"team",
+"io.kubernetes.cri.sandbox-name":"f-1","io.kubernetes.cri.container-name":%q}}`, kind, uid, container), 0o600)
+}
+
+func (e *world) granted() {
+	b, _ := json.Marshal(e.grant)
+	e.write(e.w.Node.GrantFile(uid), string(b), 0o600)
+}
+
+func (e *world) run(line string) int {
+	args := append([]string{"--root", "/r", "--log", e.log, "--log-format", "json"}, strings.Fields(line)...)
+	return e.w.Run(args)
+}
+
+func (e *world) create() int {
+	return e.run("create --bundle " + e.bundle + " --pid-file " + e.dir + "/pid c1")
+}
+
+func (e *world) calls() string {
+	b, _ := os.ReadFile(e.dir + "/calls")
+	return string(b)
+}
+
+func (e *world) read(name string) string {
+	b, _ := os.ReadFile(name)
+	return string(b)
+}
+
+func (e *world) report() contract.Report {
+	e.Helper()
+	r, err := e.w.Node.ReadReport(uid)
+	if err != nil {
+		e.Error(err)
+	}
+	return r
+}
+
+func TestRestore(t *testing.T) {
+	e := newWorld(t)
+	e.granted()
+	if code := e.create(); code != 0 {
+		t.Fatal(code)
+	}
+	want := fmt.Sprintf("--root /r --log %[1]s/runc.log --log-format json restore --detach --no-subreaper --tcp-established --file-locks --bundle %[2]s --image-path %[3]s/checkpoint --work-path %[1]s --pid-file %[4]s/pid c1\n",
+		e.w.Node.WorkDir(uid), e.bundle, e.grant.SnapshotDir, e.dir)
+	if got := e.calls(); got != want {
+		t.Errorf("called\n%swant\n%s", got, want)
+	}
+	config := e.read(e.dir + "/config-restore.json")
+	for _, part := range []string{`"org.criu.config":"` + e.w.Node.CRIUConfig(), e.grant.CodeDir, e.grant.SnapshotDir + "/thaw-init", `"/.thaw/pod"`, `"args":["/.thaw/thaw-init","fn"]`} {
+		if !strings.Contains(config, part) {
+			t.Errorf("no %s in %s", part, config)
+		}
+	}
+	if _, err := os.Stat(e.bundle + "/rootfs/from-init"); err != nil {
+		t.Error(err)
+	}
+	if r := e.report(); r.State != contract.Restored || r.PID != 1 || r.RestoreMs <= 0 || r.ContainerID != "c1" || r.RestoreError != "" {
+		t.Errorf("%+v", r)
+	}
+	// containerd starts it once; a second start is runc's to refuse.
+	if code := e.run("start c1"); code != 0 || strings.Contains(e.calls(), "start") {
+		t.Errorf("start: %d\n%s", code, e.calls())
+	}
+	if e.run("start c1"); !strings.Contains(e.calls(), " start c1") {
+		t.Error("the second start did not reach runc")
+	}
+	if r := e.report(); r.State != contract.Restored {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestColdStart(t *testing.T) {
+	e := newWorld(t)
+	e.grant.SnapshotDir = ""
+	e.granted()
+	if code := e.create(); code != 0 {
+		t.Fatal(code)
+	}
+	if config := e.read(e.dir + "/config-create.json"); !strings.Contains(config, e.w.Node.InitBinary()) {
+		t.Error(config)
+	}
+	if r := e.report(); r.State != contract.Created || r.PID != 1 {
+		t.Errorf("%+v", r)
+	}
+	if code := e.run("start c1"); code != 0 {
+		t.Fatal(code)
+	}
+	if r := e.report(); r.State != contract.Started || r.PID != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestFailedRestoreFallsBackToACold(t *testing.T) {
+	e := newWorld(t)
+	e.granted()
+	e.write(e.dir+"/fail-restore", "(00.05)  1: Error (criu/files-reg.c:2183): File x has bad size\n(00.06) Error (criu/cr-restore.c:2557): Restoring FAILED.\n", 0o600)
+	if code := e.create(); code != 0 {
+		t.Fatal(code)
+	}
+	r := e.report()
+	if r.State != contract.Created || r.RestoreError != "Error (criu/files-reg.c:2183): File x has bad size" || r.RestoreMs != 0 {
+		t.Errorf("%+v", r)
+	}
+	calls := strings.Split(strings.TrimSpace(e.calls()), "\n")
+	if len(calls) != 3 || !strings.Contains(calls[1], "delete --force c1") || !strings.Contains(calls[2], " create ") {
+		t.Errorf("%q", calls)
+	}
+	config := e.read(e.dir + "/config-create.json")
+	if strings.Contains(config, e.grant.SnapshotDir) || strings.Count(config, `"/.thaw/pod"`) != 1 {
+		t.Error(config)
+	}
+	if _, err := os.Stat(e.bundle + "/rootfs/from-init"); err == nil {
+		t.Error("the diff's files are still there")
+	}
+	if log := e.read(e.log); log != "" {
+		t.Errorf("containerd would show %s", log)
+	}
+	if e.run("start c1"); e.report().State != contract.Started || e.report().RestoreError == "" {
+		t.Errorf("%+v", e.report())
+	}
+}
+
+func TestUnusableSnapshotFallsBackToo(t *testing.T) {
+	e := newWorld(t)
+	e.granted()
+	os.Symlink("/etc/shadow", e.grant.SnapshotDir+"/checkpoint/core-1.img")
+	if code := e.create(); code != 0 {
+		t.Fatal(code)
+	}
+	if r := e.report(); r.State != contract.Created || !strings.Contains(r.RestoreError, "core-1.img is not a regular file") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestFailedRestoreWithoutFallback(t *testing.T) {
+	e := newWorld(t)
+	e.grant.ColdFallback = false
+	e.granted()
+	e.write(e.dir+"/fail-restore", "", 0o600)
+	if code := e.create(); code != 1 {
+		t.Fatal(code)
+	}
+	if r := e.report(); r.State != contract.Failed || r.RestoreError != "runc says: restore failed" {
+		t.Errorf("%+v", r)
+	}
+	if log := e.read(e.log); !strings.Contains(log, `"level":"error"`) || !strings.Contains(log, "restore: runc says: restore failed") {
+		t.Error(log)
+	}
+	// containerd deletes at once what failed; the agent still learns of it, until the pod is gone.
+	e.run("delete --force c1")
+	if r := e.report(); r.State != contract.Failed {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestFailedCreateIsReported(t *testing.T) {
+	e := newWorld(t)
+	e.grant.SnapshotDir = ""
+	e.granted()
+	e.write(e.dir+"/fail-create", "", 0o600)
+	if code := e.create(); code != 1 {
+		t.Fatal(code)
+	}
+	if r := e.report(); r.State != contract.Failed || !strings.Contains(r.RestoreError, "runc says: create failed") {
+		t.Errorf("%+v", r)
+	}
+	if n := strings.Count(e.read(e.log), "level"); n != 1 {
+		t.Errorf("%d errors in containerd's log, want runc's own alone", n)
+	}
+}
+
+func TestNoGrant(t *testing.T) {
+	e := newWorld(t)
+	if code := e.create(); code != 1 {
+		t.Fatal(code)
+	}
+	if log := e.read(e.log); !strings.Contains(log, "no grant for pod "+uid) || strings.Count(log, "\n") != 1 {
+		t.Error(log)
+	}
+	if e.calls() != "" || e.execed != nil {
+		t.Error("runc was called")
+	}
+	if _, err := e.w.Node.ReadReport(uid); err == nil {
+		t.Error("a pod that nobody granted anything left a report")
+	}
+}
+
+func TestForeignGrant(t *testing.T) {
+	e := newWorld(t)
+	e.grant.Namespace = "other"
+	e.granted()
+	if code := e.create(); code != 1 || e.calls() != "" {
+		t.Fatal(code, e.calls())
+	}
+	if r := e.report(); r.State != contract.Failed || !strings.Contains(r.RestoreError, "namespace") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestPassthrough(t *testing.T) {
+	for name, prepare := range map[string]func(*world) string{
+		"another command": func(e *world) string { return "kill c1 9" },
+		"not annotated": func(e *world) string {
+			e.write(e.bundle+"/config.json", `{"annotations":{}}`, 0o600)
+			return "create --bundle " + e.bundle + " c1"
+		},
+		"no config": func(e *world) string { return "create --bundle /none c1" },
+		"sidecar": func(e *world) string {
+			e.granted()
+			e.config("container", "sidecar")
+			return "create --bundle " + e.bundle + " c1"
+		},
+		"sandbox":           func(e *world) string { e.config("sandbox", ""); return "create --bundle " + e.bundle + " c1" },
+		"foreign start":     func(e *world) string { return "start c9" },
+		"foreign delete":    func(e *world) string { return "delete c9" },
+		"foreign dump":      func(e *world) string { return "checkpoint --image-path /i c9" },
+		"hostile container": func(e *world) string { return "delete ../../x" },
+	} {
+		e := newWorld(t)
+		line := prepare(e)
+		before := e.read(e.bundle + "/config.json")
+		if code := e.run(line); code != 0 {
+			t.Errorf("%s: %d", name, code)
+		}
+		want := "runc --root /r --log " + e.log + " --log-format json " + line
+		if got := strings.Join(e.execed, " "); got != want || e.calls() != "" || e.read(e.bundle+"/config.json") != before {
+			t.Errorf("%s: became %q, want %q; ran %q", name, got, want, e.calls())
+		}
+	}
+}
+
+func TestCheckpoint(t *testing.T) {
+	e := newWorld(t)
+	e.grant.SnapshotDir = ""
+	e.granted()
+	e.create()
+	os.Remove(e.dir + "/calls")
+	e.mkdir(e.dir + "/criu-work")
+	line := "checkpoint --image-path /i --work-path " + e.dir + "/criu-work --leave-running c1"
+	if code := e.run(line); code != 0 {
+		t.Fatal(code)
+	}
+	want := "checkpoint --tcp-established --file-locks --image-path /i --work-path " + e.dir + "/criu-work --leave-running c1\n"
+	if got := e.calls(); !strings.HasSuffix(got, want) {
+		t.Errorf("called %s", got)
+	}
+	kept := e.w.Node.WorkDir(uid) + "/dump.log"
+	if e.read(kept) != "dumped\n" {
+		t.Error("dump.log was not kept")
+	}
+	if e.run("checkpoint --tcp-established --image-path /i c1"); !strings.HasSuffix(e.calls(), "checkpoint --file-locks --work-path "+e.w.Node.WorkDir(uid)+" --tcp-established --image-path /i c1\n") {
+		t.Error(e.calls())
+	}
+	e.write(e.dir+"/fail-checkpoint", "(00.1) Error (criu/sk-inet.c:1): MPTCP\n", 0o600)
+	if code := e.run(line); code != 1 || !strings.Contains(e.read(e.log), "Error (criu/sk-inet.c:1): MPTCP") {
+		t.Error(code, e.read(e.log))
+	}
+}
+
+func TestDeleteTakesEverythingWithIt(t *testing.T) {
+	e := newWorld(t)
+	e.granted()
+	e.create()
+	if code := e.run("delete c1"); code != 0 {
+		t.Fatal(code)
+	}
+	for _, path := range []string{e.w.Node.ReportFile(uid), e.w.Node.WorkDir(uid), e.w.Node.RecordFile("c1")} {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s is still there", path)
+		}
+	}
+}
+
+func TestDeleteOfAnOlderContainerLeavesTheNewersReport(t *testing.T) {
+	e := newWorld(t)
+	e.granted()
+	e.create()
+	e.config("container", "function")
+	e.run("create --bundle " + e.bundle + " --pid-file " + e.dir + "/pid c2")
+	e.run("delete c1")
+	if r := e.report(); r.ContainerID != "c2" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestTheEndOfThePodTakesAFailuresReport(t *testing.T) {
+	e := newWorld(t)
+	e.config("sandbox", "")
+	e.run("create --bundle " + e.bundle + " s1")
+	e.config("container", "function")
+	e.grant.Name = "other"
+	e.granted()
+	e.create()
+	if e.report().State != contract.Failed {
+		t.Fatal(e.report())
+	}
+	if code := e.run("delete s1"); code != 0 {
+		t.Fatal(code)
+	}
+	if _, err := e.w.Node.ReadReport(uid); err == nil {
+		t.Error("the report is still there")
+	}
+}
+
+func TestFindRunc(t *testing.T) {
+	n := contract.Node{Root: t.TempDir()}
+	os.MkdirAll(filepath.Dir(n.RuncFile()), 0o755)
+	mine := n.Root + "/runc"
+	os.WriteFile(mine, nil, 0o755)
+	os.WriteFile(n.RuncFile(), []byte(mine+"\n"), 0o644)
+	if got, err := FindRunc(n); err != nil || got != mine {
+		t.Errorf("%q %v", got, err)
+	}
+	t.Setenv("THAW_RUNC", "/proc/self/exe")
+	if got, err := FindRunc(n); err == nil {
+		t.Errorf("wraps itself: %q", got)
+	}
+}
