@@ -1,7 +1,8 @@
 package wrapper
 
 import (
-	"fmt"
+	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -55,18 +56,22 @@ func (w *Wrapper) checkpoint(c oci.Command) error {
 		at = work
 		args = append(args, "--work-path", at)
 	}
-	err := w.run("checkpoint", append(args, c.Rest...))
+	var said bytes.Buffer
+	err := w.runTo(&said, "checkpoint", append(args, c.Rest...))
 	kept := filepath.Join(work, "dump.log")
 	if at != work {
 		copyFile(filepath.Join(at, "dump.log"), kept)
 	}
-	if err != nil {
-		if cause := criulog.Cause(kept); cause != "" {
-			return fmt.Errorf("%s", cause)
-		}
-		return quiet(err)
+	if err == nil {
+		os.Stderr.Write(said.Bytes())
+		return nil
 	}
-	return nil
+	// Of all that is said on failure, containerd tells the kubelet the first line.
+	if cause := criulog.Cause(kept); cause != "" {
+		report(c, errors.New(cause))
+	}
+	os.Stderr.Write(said.Bytes())
+	return quiet(err)
 }
 
 // delete removes the container and then what Thaw knows of it. A report of failure stays until the pod is gone: containerd

@@ -4,6 +4,7 @@ package wrapper
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -69,12 +70,15 @@ type runcError struct {
 func (e runcError) Error() string { return fmt.Sprintf("runc %s: exit status %d", e.command, e.code) }
 
 // run is runc as a child, with the container's own standard streams. It dies with us, as runc itself does with containerd's shim.
-func (w *Wrapper) run(name string, args []string) error {
+func (w *Wrapper) run(name string, args []string) error { return w.runTo(os.Stderr, name, args) }
+
+// runTo is run with another place for what runc writes to stderr.
+func (w *Wrapper) runTo(stderr io.Writer, name string, args []string) error {
 	runtime.LockOSThread() // Pdeathsig is the thread's death
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command(w.Runc, args...)
 	cmd.Args[0] = "runc"
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err := cmd.Run()
 	if exit, ok := err.(*exec.ExitError); ok {
