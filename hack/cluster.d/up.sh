@@ -38,6 +38,7 @@ bring_back() {
   [ "${nodes:-$have_nodes}" = "$have_nodes" ] || die "cluster $name has $have_nodes nodes, not $nodes: hack/cluster down --name $name first"
   if [ -n "$(docker ps -aq --filter "label=io.x-k8s.kind.cluster=$name" --filter status=exited --filter status=created)" ]; then
     step "starting the stopped nodes of $name"
+    restarted_at=$(date -u +%Y-%m-%dT%H:%M:%S)
     nodes_of_cluster | xargs docker start >/dev/null || return 1
   fi
   wait_for 60 api_answers || return 1
@@ -74,6 +75,7 @@ kind: Cluster
 apiVersion: kind.x-k8s.io/v1alpha4
 networking:
   podSubnet: 10.244.0.0/16
+  serviceSubnet: 10.96.0.0/16
   disableDefaultCNI: $(is_assembled && echo true || echo false)
 kubeadmConfigPatches:
 - |
@@ -144,10 +146,24 @@ provide_kubectl() {
 
 api_answers() { timeout 5 kubectl get --raw /readyz >/dev/null 2>&1; }
 
-# Every node Ready (by a kubelet that reported just now, not before a restart), and DNS answering.
+# Every node is Ready by word of a kubelet that spoke since this script began, and from every node the service addresses of the API and
+# of cluster DNS answer. What the API remembers from before a restart counts for nothing.
 is_well() {
-  [ "$(timeout 10 kubectl get nodes --no-headers 2>/dev/null | awk '$2 == "Ready"' | wc -l)" = "$(nodes_of_cluster | wc -l)" ] &&
-    timeout 10 kubectl -n kube-system get endpointslices -l k8s-app=kube-dns -o jsonpath='{.items[*].endpoints[*].conditions.ready}' 2>/dev/null | grep -q true
+  local node expected
+  expected=$(nodes_of_cluster | wc -l)
+  [ "$(timeout 10 kubectl get nodes --no-headers 2>/dev/null | awk '$2 == "Ready"' | wc -l)" = "$expected" ] || return 1
+  [ "$(kubelets_that_spoke)" = "$expected" ] || return 1
+  for node in $(nodes_of_cluster); do
+    docker exec "$node" curl -sk -m 3 -o /dev/null https://10.96.0.1/readyz || return 1
+    docker exec "$node" curl -s -m 3 -o /dev/null http://10.96.0.10:9153/metrics || return 1
+  done
+}
+
+# Kubelets renew their lease every ten seconds; $restarted_at is empty where nothing was restarted.
+restarted_at=
+kubelets_that_spoke() {
+  timeout 10 kubectl -n kube-node-lease get leases -o jsonpath='{range .items[*]}{.spec.renewTime}{"\n"}{end}' 2>/dev/null |
+    awk -v since="$restarted_at" '$1 > since {n++} END {print n + 0}'
 }
 
 wait_for() { # SECONDS COMMAND...
