@@ -13,9 +13,7 @@ var stamp = regexp.MustCompile(`^\(\d+\.\d+\)\s*(\d+:\s*)?`)
 
 // A consequence says that something failed, not what. One of these is the last line of every failed log, and with
 // several processes it may come before the cause, from the process that only noticed.
-var consequence = regexp.MustCompile(`FAILED|killed by signal|exited, status|exited with|Unable to restore|Can't wait|Pid \d+ is dead|` +
-	`Restore(d)? failed|aborted|Dumping processes|Unexpected task|collect_children|Unable to kill|failed to kill|Can't kill|` +
-	`sync_link|send an error code|Failed to send|can't be restored\.?$|errno is 0`)
+var consequence = regexp.MustCompile(`FAILED|killed by signal|exited, status`)
 
 const longest = 400
 

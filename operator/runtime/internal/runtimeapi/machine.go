@@ -52,8 +52,8 @@ type Config struct {
 	Began        time.Time
 }
 
-// Machine is the state of a function process. Nothing in it ticks while the process waits to be dumped: a timer set before a dump
-// would fire by another machine's clock after the restore.
+// Machine is the state of a function process. Nothing in it ticks while the process waits to be dumped: CRIU lets the monotonic clock
+// go on after the restore where it stopped, so that a timer of then would end what has only begun now.
 type Machine struct {
 	cfg Config
 
@@ -120,7 +120,7 @@ func (m *Machine) until(ctx context.Context, done func() bool) bool {
 		}
 		m.mu.Lock()
 		if ctx.Err() != nil {
-			return done()
+			return false
 		}
 	}
 	return true
@@ -257,7 +257,7 @@ func (m *Machine) Next(ctx context.Context) (*Request, error) {
 		return nil, m.notAllowed("Ready")
 	}
 	ok := m.until(ctx, func() bool { return m.over() || m.phase == Busy && !m.current.delivered })
-	if !ok || m.over() {
+	if !ok || m.over() || ctx.Err() != nil { // a runtime that has hung up must not take the invocation with it
 		return nil, errGone
 	}
 	m.current.delivered = true

@@ -182,6 +182,18 @@ func TestColdStart(t *testing.T) {
 	}
 }
 
+func TestAnImageThatSpeaksHTTPIsNotWrapped(t *testing.T) {
+	e := newWorld(t)
+	e.grant.Wrap, e.grant.CodeDir = false, ""
+	e.granted()
+	if code := e.create(); code != 0 {
+		t.Fatal(code)
+	}
+	if config := e.read(e.dir + "/config-restore.json"); !strings.Contains(config, `"args":["fn"]`) || !strings.Contains(config, `"mounts":[]`) || !strings.Contains(config, "org.criu.config") {
+		t.Error(config)
+	}
+}
+
 func TestFailedRestoreFallsBackToACold(t *testing.T) {
 	e := newWorld(t)
 	e.granted()
