@@ -1,0 +1,1 @@
+"""PURE: whole manifests from values; nothing is called."""

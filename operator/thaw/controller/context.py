@@ -1,0 +1,59 @@
+"""What all handlers share, handed to them by kopf as ``memo``."""
+
+from __future__ import annotations
+
+import asyncio
+from weakref import WeakValueDictionary
+
+from thaw.controller.health import Health
+from thaw.controller.metrics import Metrics
+from thaw.controller.options import OperatorSettings
+from thaw.controller.wakes import Topic, Wakes
+from thaw.decide.observed import Limits
+from thaw.kube.agents import Agents
+from thaw.kube.apply import Applier
+from thaw.kube.client import Kube
+from thaw.kube.copies import Copies
+from thaw.kube.events import Events
+from thaw.kube.informer import OnEvent
+from thaw.kube.observe import Observer
+
+
+class Context:
+    """The operator's parts."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        agents: Agents,
+        settings: OperatorSettings,
+        *,
+        metrics: Metrics,
+        health: Health,
+        wakes: Wakes,
+        on_pod: OnEvent,
+        on_node: OnEvent,
+    ) -> None:
+        self.kube, self.agents, self.settings = kube, agents, settings
+        self.metrics, self.health, self.wakes = metrics, health, wakes
+        self.copies = Copies(kube, settings.namespace, on_pod=on_pod, on_node=on_node)
+        limits = Limits(settings.init_attempts, settings.runtimes)
+        self.observer = Observer(kube, agents, self.copies, limits)
+        self.applier = Applier(kube, agents, Events(kube, "thaw-operator", settings.pod_name), settings)
+        self.tasks: list[asyncio.Task[None]] = []
+        self._locks: WeakValueDictionary[Topic, asyncio.Lock] = WeakValueDictionary()
+
+    def lock(self, topic: Topic) -> asyncio.Lock:
+        """The lock of that name; forgotten when nobody holds or awaits it."""
+        found = self._locks.get(topic)
+        if found is None:
+            found = self._locks[topic] = asyncio.Lock()
+        return found
+
+    async def close(self) -> None:
+        """Ends what runs in the background and closes connections."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.agents.close()
+        await self.kube.close()

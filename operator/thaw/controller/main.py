@@ -1,0 +1,83 @@
+"""``thaw-operator``: runs the operator until SIGTERM. ``thaw-operator uninstall``: takes Thaw off the nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+
+import kopf
+import structlog
+
+from thaw.controller import alias, function, options, snapshot, startup, uninstall, version
+from thaw.controller.options import OperatorSettings
+
+HANDLERS = (startup, function, version, alias, snapshot)
+"""Imported for their handlers, which kopf's decorators register."""
+
+
+async def operate(settings: OperatorSettings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
+    """Runs the operator until ``stop`` is set."""
+    await kopf.operator(
+        clusterwide=True,
+        standalone=True,
+        settings=kopf.OperatorSettings(),
+        memo=kopf.Memo(options=settings, stop=stop),
+        stop_flag=stop,
+        ready_flag=ready,
+    )
+
+
+def configure_logging(level: str) -> None:
+    """JSON lines on standard output, from structlog and from kopf alike."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp").setLevel(logging.WARNING)
+
+
+async def _until_told(settings: OperatorSettings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await operate(settings, stop)
+
+
+def main() -> None:
+    """The command."""
+    settings = options.load()
+    configure_logging(settings.log_level)
+    match sys.argv[1:]:
+        case []:
+            asyncio.run(_until_told(settings))
+        case ["uninstall"]:
+            sys.exit(asyncio.run(uninstall.run(settings)))
+        case _:
+            sys.exit("usage: thaw-operator [uninstall]")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Takes Thaw's runtime off every node, before the agents that can do it are deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from thaw import names
+from thaw.controller.options import OperatorSettings
+from thaw.errors import NodeError
+from thaw.kube.agents import Agents, agents_by_node
+from thaw.kube.client import Kube, connect_with_retry
+from thaw.kube.kinds import NODE, POD
+
+_PAUSE = 2.0
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: OperatorSettings) -> int:
+    """Asks until every node that has an agent has answered; the exit status says whether all did."""
+    kube, agents = await connect_with_retry(), Agents(settings.agent_token_path)
+    try:
+        left = await _every_node(kube, agents, settings)
+        if left:
+            log.error("Thaw's runtime is still on some nodes", nodes=sorted(left))
+            return 1
+        log.info("Thaw's runtime is off every node")
+        return 0
+    finally:
+        await agents.close()
+        await kube.close()
+
+
+async def _every_node(kube: Kube, agents: Agents, settings: OperatorSettings) -> set[str]:
+    """The nodes that did not answer in time."""
+    deadline, done = time.monotonic() + settings.uninstall_timeout, set[str]()
+    while True:
+        pods, _ = await kube.list(POD, settings.namespace, f"{names.LABEL_COMPONENT}=agent")
+        ready = agents_by_node(pods)
+        wanted = {p["spec"]["nodeName"] for p in pods if p["spec"].get("nodeName")}
+        for node in sorted(set(ready) - done):
+            try:
+                await agents.uninstall(ready[node])
+                await _unlabel(kube, node)
+                done.add(node)
+                log.info("off the node", node=node)
+            except NodeError as e:
+                log.warning("agent did not uninstall", node=node, error=str(e))
+        if wanted <= done or time.monotonic() >= deadline:
+            return wanted - done
+        await asyncio.sleep(_PAUSE)
+
+
+async def _unlabel(kube: Kube, node: str) -> None:
+    meta = {
+        "labels": {names.LABEL_CHECKPOINT: None},
+        "annotations": {names.ANNOTATION_CHECKPOINT_REASON: None},
+    }
+    await kube.patch(NODE, "", node, {"metadata": meta})

@@ -1,0 +1,78 @@
+"""A FunctionVersion: from its observation to a Plan."""
+
+from __future__ import annotations
+
+from thaw.api.v1alpha1 import FunctionVersionStatus
+from thaw.decide import checks, purge
+from thaw.decide import template as templates
+from thaw.decide.actions import Action, Delete, PurgeCode
+from thaw.decide.observed import ObservedVersion
+from thaw.decide.plan import Mood, Plan, marked, told
+
+_MOOD: dict[str, Mood] = {"Active": "ready", "Inactive": "stuck", "Pending": "working", "Failed": "stuck"}
+
+
+def decide(seen: ObservedVersion) -> Plan:
+    """What to do about a version; the states are the table in :mod:`thaw.decide.checks`."""
+    meta, before = seen.version.metadata, seen.version.status
+    if meta.deletion_timestamp is not None:
+        return _purge(seen)
+    found = checks.first(seen)
+    mood = _MOOD[found.state]
+    status = before.model_copy(
+        update={
+            "observed_generation": meta.generation,
+            "state": found.state,
+            "state_reason": found.state_reason or found.message,
+            "state_reason_code": found.code or "",
+            "instances": seen.instances,
+            "last_restore_ms": seen.last_restore_ms or before.last_restore_ms,
+            **found.changes,
+            "conditions": marked(before.conditions, mood, found.reason, found.message, meta=meta, now=seen.now),
+        }
+    )
+    return Plan(
+        actions=found.actions,
+        status=status,
+        cleanup=found.cleanup,
+        events=told(before.conditions, mood, found.reason, found.message, warn=found.warn),
+        requeue_after=found.again,
+        follow=found.follow,
+        published_in=_published_in(seen, status),
+    )
+
+
+def _published_in(seen: ObservedVersion, status: FunctionVersionStatus) -> float | None:
+    """Seconds from the object's creation to Active, at the moment it becomes so with a snapshot."""
+    created, was = seen.version.metadata.creation_timestamp, seen.version.status.state
+    became = status.state == "Active" and was != "Active" and status.snapshot_ref and not status.duplicate_of
+    return (seen.now - created).total_seconds() if became and created is not None else None
+
+
+def _purge(seen: ObservedVersion) -> Plan:
+    """Deletes a version, in this order; each row waits until the one above is empty.
+
+    ================  ======================================================================
+    what is left      what is done
+    ================  ======================================================================
+    pods              deleted; waits until they are gone
+    snapshots         deleted; each has a finalizer of its own, waits until they are gone
+    package           removed if nothing else uses it: every agent answers
+    frozen template   deleted, and the version is released
+    ================  ======================================================================
+    """
+    meta, before = seen.version.metadata, seen.version.status
+    if seen.pods:
+        return purge.waiting(before, meta, purge.pods(seen.pods), purge.text("pods", seen.pods), now=seen.now)
+    if seen.snapshots:
+        going = tuple(Delete("Snapshot", s.name, s.uid) for s in seen.snapshots if not s.deleting)
+        return purge.waiting(before, meta, going, purge.text("snapshots", seen.snapshots), now=seen.now)
+    last: tuple[Action, ...] = ()
+    package = templates.package(seen.template.spec) if seen.template else ""
+    if package and not seen.package_shared:
+        if seen.nodes.silent:
+            return purge.blocked(before, meta, seen.nodes, f"package {package[:12]}", now=seen.now)
+        last = (PurgeCode(package, seen.nodes.urls),)
+    if seen.revision is not None:
+        last = (*last, Delete("ControllerRevision", seen.revision.name, seen.revision.uid))
+    return Plan(actions=last, released=True)

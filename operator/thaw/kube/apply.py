@@ -1,0 +1,279 @@
+"""Does what was decided, each action so that doing it again after a crash changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+import structlog
+
+from thaw import names
+from thaw.api.base import Model
+from thaw.api.node import GrantRequest
+from thaw.build import common, objects
+from thaw.build.init_pod import init_pod
+from thaw.decide import actions as do
+from thaw.decide.plan import Plan
+from thaw.errors import Conflict, NodeError, NotFound
+from thaw.kube.agents import Agents
+from thaw.kube.client import Kube, Object
+from thaw.kube.events import Events
+from thaw.kube.kinds import (
+    CONFIG_MAP,
+    CONTROLLER_REVISION,
+    FUNCTION_ALIAS,
+    FUNCTION_VERSION,
+    POD,
+    SNAPSHOT,
+    Kind,
+)
+from thaw.kube.observe import CLAIM, PACKAGES
+from thaw.settings import Settings
+
+log = structlog.get_logger(__name__)
+_KINDS: dict[do.Deletable, Kind] = {
+    "Pod": POD,
+    "ControllerRevision": CONTROLLER_REVISION,
+    "Snapshot": SNAPSHOT,
+    "FunctionVersion": FUNCTION_VERSION,
+    "FunctionAlias": FUNCTION_ALIAS,
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The object a plan is about."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str
+    function: str
+    version: str = ""
+    """The number, of a FunctionVersion."""
+
+    @property
+    def as_owner(self) -> Object:
+        """As the owner of what is made for it."""
+        return common.owner_reference(self.kind.kind, self.name, self.uid)
+
+
+class Applier:
+    """Carries plans out."""
+
+    def __init__(self, kube: Kube, agents: Agents, events: Events, settings: Settings) -> None:
+        self._kube, self._agents, self._events, self._settings = kube, agents, events, settings
+
+    async def apply(self, subject: Subject, before: Model, plan: Plan) -> None:
+        """Actions, status, clean-up and events, in this order.
+
+        :param before: the status as observed; an equal one is not written again.
+        :raises ThawError: something could not be done; all of it may be tried again.
+        """
+        for action in plan.actions:
+            await self._do(subject, action)
+        if plan.status is not None:
+            await self._write_status(subject, before, plan.status)
+        for action in plan.cleanup:
+            await self._do(subject, action)
+        for event in plan.events:
+            await self._events.write(subject.kind, subject.namespace, subject.name, subject.uid, event)
+
+    async def _do(self, subject: Subject, action: do.Action) -> None:  # noqa: PLR0912
+        log.info("do", action=type(action).__name__, kind=subject.kind.kind, object=subject.name)
+        match action:
+            case do.GiveNumber():
+                await self._give_number(subject, action)
+            case do.FreezeTemplate():
+                await self._freeze(subject, action)
+            case do.AdoptVersion():
+                await self._adopt(subject, action)
+            case do.CreateSnapshot():
+                await self._create_snapshot(subject, action)
+            case do.CreateInitPod():
+                await self._create_init_pod(subject, action)
+            case do.Vouch():
+                await self._vouch(action)
+            case do.DropJob():
+                await asyncio.gather(
+                    *(self._agents.delete_snapshot(a, action.snapshot_uid, store=True) for a in action.agents)
+                )
+            case do.ForgetPod():
+                await self._forget(action)
+            case do.WriteSnapshotStatus():
+                snapshot = replace(subject, kind=SNAPSHOT, name=action.name, uid=action.uid)
+                await self._write_status(snapshot, None, action.status)
+            case do.PurgeSnapshot():
+                await self._purge_snapshot(action)
+            case do.PurgeCode():
+                for agent in action.agents:
+                    await self._agents.delete_code(agent, action.sha256)
+            case do.Delete():
+                await self._delete(subject, action)
+            case do.PublishVersion():
+                await self._publish(subject, action)
+            case do.MoveAlias():
+                await self._move_alias(subject, action)
+            case do.RememberPackages():
+                annotations = {PACKAGES: ",".join(action.packages) or None}
+                await self._patch_meta(subject, {"annotations": annotations})
+            case _:
+                assert_never(action)
+
+    async def _write_status(self, subject: Subject, before: Model | None, status: Model) -> None:
+        body = status.to_json()
+        if before is not None and body == before.to_json():
+            return
+        body.pop("lastInvokedTime", None)  # the gateways' to write
+        try:
+            patch = {"metadata": {"uid": subject.uid}, "status": body}
+            await self._kube.patch(subject.kind, subject.namespace, subject.name, patch, subresource="status")
+        except NotFound:
+            log.info("gone before its status was written", kind=subject.kind.kind, object=subject.name)
+
+    async def _patch_meta(self, subject: Subject, meta: Object) -> None:
+        body = {"metadata": {"uid": subject.uid} | meta}
+        await self._kube.patch(subject.kind, subject.namespace, subject.name, body)
+
+    # ------------------------------------------------------------ numbers and templates
+
+    async def _give_number(self, subject: Subject, action: do.GiveNumber) -> None:
+        meta: Object = {
+            "name": names.VERSION_NUMBERS,
+            "namespace": subject.namespace,
+            "annotations": {CLAIM + action.function: action.claim},
+        }
+        body = {"metadata": meta, "data": {action.function: str(action.number)}}
+        if not action.resource_version:
+            await self._kube.create(CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap", **body})
+            return
+        meta["resourceVersion"] = action.resource_version
+        await self._kube.patch(CONFIG_MAP, subject.namespace, names.VERSION_NUMBERS, body)
+
+    async def _freeze(self, subject: Subject, action: do.FreezeTemplate) -> None:
+        body = objects.revision(
+            function=subject.function,
+            namespace=subject.namespace,
+            version_name=subject.name,
+            version=action.version,
+            template=action.template,
+            owner=subject.as_owner,
+        )
+        await self._create_own(subject, CONTROLLER_REVISION, body)
+
+    async def _adopt(self, subject: Subject, action: do.AdoptVersion) -> None:
+        """Added to the owners it has: the list is one value in a merge patch."""
+        raw = await self._kube.get(subject.kind, subject.namespace, subject.name)
+        owner = common.owner_reference("Function", action.function, action.function_uid)
+        owners = [o for o in raw["metadata"].get("ownerReferences", []) if o["kind"] != "Function"]
+        if any(o.get("controller") for o in owners):
+            owner["controller"] = False
+        await self._patch_meta(
+            subject, {"ownerReferences": [*owners, owner], "labels": {names.LABEL_FUNCTION: action.function}}
+        )
+
+    async def _create_own(self, subject: Subject, kind: Kind, body: Object) -> Object:
+        """Creates a child by its fixed name; one that is there already is taken if it is ours.
+
+        :raises Conflict: a namesake of somebody else's is in the way; it is deleted if it was an earlier owner's.
+        """
+        try:
+            return await self._kube.create(kind, body)
+        except Conflict:
+            found = await self._kube.get(kind, subject.namespace, body["metadata"]["name"])
+            owners = found["metadata"].get("ownerReferences", [])
+            if any(o["uid"] == subject.uid for o in owners):
+                return found
+            if any(o["kind"] == subject.kind.kind and o["name"] == subject.name for o in owners):
+                await self._kube.delete(
+                    kind, subject.namespace, found["metadata"]["name"], uid=found["metadata"]["uid"]
+                )
+            raise
+
+    # ------------------------------------------------------------ snapshots and their pods
+
+    async def _create_snapshot(self, subject: Subject, action: do.CreateSnapshot) -> None:
+        body = objects.snapshot(
+            name=action.name,
+            function=subject.function,
+            namespace=subject.namespace,
+            version_name=subject.name,
+            version=subject.version,
+            owner=subject.as_owner,
+        )
+        made = await self._create_own(subject, SNAPSHOT, body)
+        if not made.get("status"):
+            patch = {"metadata": {"uid": made["metadata"]["uid"]}, "status": {"phase": "Creating"}}
+            await self._kube.patch(SNAPSHOT, subject.namespace, action.name, patch, subresource="status")
+
+    async def _create_init_pod(self, subject: Subject, action: do.CreateInitPod) -> None:
+        body = init_pod(
+            name=action.name,
+            template=action.template,
+            function=subject.function,
+            namespace=subject.namespace,
+            qualifier=subject.version,
+            version_name=subject.name,
+            owner=subject.as_owner,
+            snapshot_uid=action.snapshot_uid,
+            settings=self._settings,
+        )
+        await self._create_own(subject, POD, body)
+
+    async def _vouch(self, action: do.Vouch) -> None:
+        request = action.request.model_copy(update={"token": secrets.token_urlsafe(32)})
+        code = action.template.spec.code
+        grant = GrantRequest(
+            namespace=request.namespace,
+            name=request.name,
+            role="init",
+            protocol=request.protocol,
+            code=None if code.image else code,
+            token=request.token,
+        )
+        await self._agents.grant(action.agent, request.pod_uid, grant)
+        await self._agents.start_snapshot(action.agent, action.snapshot_uid, request)
+
+    async def _forget(self, action: do.ForgetPod) -> None:
+        try:
+            await self._agents.drop(action.agent, action.pod_uid)
+        except NodeError as e:
+            log.info("agent not told that a pod is done with", pod=action.pod_uid, error=str(e))
+
+    async def _purge_snapshot(self, action: do.PurgeSnapshot) -> None:
+        """The store first and by one agent at a time, for they may share it; all where each node has its own."""
+        each_its_own = self._settings.store_url.startswith("file:")
+        for index, agent in enumerate(action.agents):
+            await self._agents.delete_snapshot(agent, action.snapshot_uid, store=each_its_own or index == 0)
+
+    # ------------------------------------------------------------ objects
+
+    async def _delete(self, subject: Subject, action: do.Delete) -> None:
+        try:
+            await self._kube.delete(_KINDS[action.kind], subject.namespace, action.name, uid=action.uid)
+        except Conflict:
+            log.info("another object has that name now", kind=action.kind, object=action.name)
+
+    async def _publish(self, subject: Subject, action: do.PublishVersion) -> None:
+        owner = common.owner_reference("Function", subject.function, action.function_uid)
+        body = objects.version(name=action.name, namespace=subject.namespace, function=subject.function, owner=owner)
+        await self._kube.create(FUNCTION_VERSION, body)
+
+    async def _move_alias(self, subject: Subject, action: do.MoveAlias) -> None:
+        owner = common.owner_reference("Function", subject.function, action.function_uid)
+        body = objects.alias(
+            name=action.name,
+            namespace=subject.namespace,
+            function=subject.function,
+            alias=action.alias,
+            version=action.version,
+            owner=owner,
+        )
+        if not action.name:
+            await self._kube.create(FUNCTION_ALIAS, body)
+            return
+        await self._kube.patch(
+            FUNCTION_ALIAS, subject.namespace, action.name, {"spec": {"functionVersion": action.version}}
+        )

@@ -1,0 +1,349 @@
+"""Gathers what a decision looks at. What decides about numbers and deletions is read from the API server itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from thaw import names
+from thaw.api.node import SnapshotJob
+from thaw.api.v1alpha1 import (
+    FrozenTemplate,
+    Function,
+    FunctionAlias,
+    FunctionVersion,
+    Instances,
+    Snapshot,
+)
+from thaw.decide import checks
+from thaw.decide import template as templates
+from thaw.decide.observed import (
+    InitPod,
+    Limits,
+    Numbers,
+    ObservedAlias,
+    ObservedFunction,
+    ObservedSnapshot,
+    ObservedVersion,
+    Ref,
+    Sibling,
+)
+from thaw.errors import NotFound
+from thaw.kube.agents import Agents
+from thaw.kube.client import Kube, Object
+from thaw.kube.copies import Copies
+from thaw.kube.kinds import (
+    CONFIG_MAP,
+    CONTROLLER_REVISION,
+    FUNCTION,
+    FUNCTION_ALIAS,
+    FUNCTION_VERSION,
+    POD,
+    SNAPSHOT,
+    Kind,
+)
+
+CLAIM = f"claim.{names.GROUP}/"
+"""Annotation prefix on the ConfigMap of numbers: function name → UID of the version that got the last number."""
+PACKAGES = f"{names.GROUP}/packages"
+"""Annotation on a Function: the uploaded packages it has had, comma-separated."""
+_LOG_LINES = 20
+
+
+class Observer:
+    """Reads the cluster and the agents."""
+
+    def __init__(self, kube: Kube, agents: Agents, copies: Copies, limits: Limits) -> None:
+        self._kube, self._agents, self._copies, self._limits = kube, agents, copies, limits
+
+    async def version(self, namespace: str, name: str) -> ObservedVersion | None:
+        """A FunctionVersion and all around it; None when it is gone."""
+        raw = await self._find(FUNCTION_VERSION, namespace, name)
+        if raw is None:
+            return None
+        version = FunctionVersion.model_validate(raw)
+        if version.metadata.deletion_timestamp is not None:
+            return await self._version_to_purge(version)
+        if not version.status.version or version.status.duplicate_of:
+            return await self._version_to_number(version, raw)
+        return await self._version_numbered(version)
+
+    async def function(self, namespace: str, name: str) -> ObservedFunction | None:
+        """A Function and all around it; None when it is gone."""
+        raw = await self._find(FUNCTION, namespace, name)
+        if raw is None:
+            return None
+        function = Function.model_validate(raw)
+        siblings, refs = await self._versions(namespace, name)
+        packages = tuple(p for p in function.metadata.annotations.get(PACKAGES, "").split(",") if p)
+        deleting = function.metadata.deletion_timestamp is not None
+        replaced = {p for p in packages if deleting or p != templates.package(function.spec)}
+        if deleting:
+            replaced |= {templates.package(function.spec)} - {""}
+        aliases = [a for a in await self._aliases(namespace) if a.spec.function_name == name]
+        wanted = function.spec.auto_publish_alias
+        return ObservedFunction(
+            now=datetime.now(UTC),
+            function=function,
+            numbers=await self._numbers(namespace, name),
+            versions=siblings,
+            version_refs=refs,
+            alias=next((a for a in aliases if a.spec.name == wanted), None),
+            aliases=tuple(_ref(a.metadata.name, a.metadata.uid, a.metadata.deletion_timestamp) for a in aliases),
+            pods=await self._pods(namespace, f"{names.LABEL_FUNCTION}={name}") if deleting else (),
+            packages=packages,
+            shared_packages=await self._used_packages(but_function=function.metadata.uid) if replaced else frozenset(),
+            nodes=self._copies.nodes(),
+            limits=self._limits,
+        )
+
+    async def alias(self, namespace: str, name: str) -> ObservedAlias | None:
+        """A FunctionAlias and what it names; None when it is gone."""
+        raw = await self._find(FUNCTION_ALIAS, namespace, name)
+        if raw is None:
+            return None
+        alias = FunctionAlias.model_validate(raw)
+        function = await self._find(FUNCTION, namespace, alias.spec.function_name)
+        versions = await self._raw_versions(namespace, alias.spec.function_name)
+        return ObservedAlias(
+            now=datetime.now(UTC),
+            alias=alias,
+            function=Function.model_validate(function) if function else None,
+            versions=tuple(_sibling(FunctionVersion.model_validate(v), "") for v in versions),
+        )
+
+    async def snapshot(self, namespace: str, name: str) -> ObservedSnapshot | None:
+        """A Snapshot and the pods that use it; None when it is gone."""
+        raw = await self._find(SNAPSHOT, namespace, name)
+        if raw is None:
+            return None
+        snapshot = Snapshot.model_validate(raw)
+        labels = f"{names.LABEL_SNAPSHOT}={snapshot.metadata.uid}"
+        deleting = snapshot.metadata.deletion_timestamp is not None
+        return ObservedSnapshot(
+            now=datetime.now(UTC),
+            snapshot=snapshot,
+            pods=await self._pods(namespace, labels) if deleting else (),
+            nodes=self._copies.nodes(),
+        )
+
+    # ------------------------------------------------------------ a version, by where it is in its life
+
+    async def _version_to_number(self, version: FunctionVersion, raw: Object) -> ObservedVersion:
+        meta, function_name = version.metadata, version.spec.function_name
+        function = await self._find(FUNCTION, meta.namespace, function_name)
+        siblings, _ = await self._versions(meta.namespace, function_name)
+        template, revision = await self._revision(version)
+        owners = raw["metadata"].get("ownerReferences", [])
+        return ObservedVersion(
+            now=datetime.now(UTC),
+            version=version,
+            function=Function.model_validate(function) if function else None,
+            owned=any(o["kind"] == "Function" for o in owners),
+            numbers=await self._numbers(meta.namespace, function_name),
+            siblings=tuple(s for s in siblings if s.name != meta.name),
+            template=template,
+            revision=revision,
+            limits=self._limits,
+        )
+
+    async def _version_numbered(self, version: FunctionVersion) -> ObservedVersion:
+        meta = version.metadata
+        template, revision = await self._revision(version)
+        snapshot = await self._snapshot(version)
+        pod, others = await self._init_pods(version)
+        nodes = self._copies.nodes()
+        job = None
+        settled = snapshot is None or snapshot.status.phase == "Ready" or version.status.state == "Failed"
+        if not settled and snapshot is not None and pod is not None and pod.node in nodes.agents:
+            job = await self._agents.snapshot(nodes.agents[pod.node], snapshot.metadata.uid)
+        instances, last_restore = _count(self._copies.instances(meta.namespace, meta.name))
+        return ObservedVersion(
+            now=datetime.now(UTC),
+            version=version,
+            template=template,
+            revision=revision,
+            snapshot=snapshot,
+            pod=pod,
+            other_init_pods=others,
+            job=job,
+            log=await self._log(meta.namespace, pod, job),
+            nodes=nodes,
+            instances=instances,
+            last_restore_ms=last_restore,
+            limits=self._limits,
+        )
+
+    async def _version_to_purge(self, version: FunctionVersion) -> ObservedVersion:
+        meta = version.metadata
+        template, revision = await self._revision(version)
+        snapshots, _ = await self._kube.list(SNAPSHOT, meta.namespace, f"{names.LABEL_VERSION_NAME}={meta.name}")
+        package = templates.package(template.spec) if template else ""
+        return ObservedVersion(
+            now=datetime.now(UTC),
+            version=version,
+            template=template,
+            revision=revision,
+            pods=await self._pods(meta.namespace, f"{names.LABEL_VERSION_NAME}={meta.name}"),
+            snapshots=tuple(_raw_ref(s) for s in snapshots),
+            package_shared=bool(package) and package in await self._used_packages(but_revision=revision),
+            nodes=self._copies.nodes(),
+            limits=self._limits,
+        )
+
+    # ------------------------------------------------------------ pieces
+
+    async def _find(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        try:
+            return await self._kube.get(kind, namespace, name)
+        except NotFound:
+            return None
+
+    async def _revision(self, version: FunctionVersion) -> tuple[FrozenTemplate | None, Ref | None]:
+        meta = version.metadata
+        raw = await self._find(CONTROLLER_REVISION, meta.namespace, names.revision(meta.name))
+        if raw is None or not _owned_by(raw, meta.uid):
+            return None, None
+        return FrozenTemplate.model_validate(raw["data"]), _raw_ref(raw)
+
+    async def _snapshot(self, version: FunctionVersion) -> Snapshot | None:
+        meta = version.metadata
+        raw = await self._find(SNAPSHOT, meta.namespace, names.snapshot(meta.name, checks.GENERATION))
+        return Snapshot.model_validate(raw) if raw is not None and _owned_by(raw, meta.uid) else None
+
+    async def _init_pods(self, version: FunctionVersion) -> tuple[InitPod | None, tuple[InitPod, ...]]:
+        """The pod of the current attempt, and those of earlier ones."""
+        meta = version.metadata
+        labels = f"{names.LABEL_VERSION_NAME}={meta.name},{names.LABEL_ROLE}={names.ROLE_INIT}"
+        raw, _ = await self._kube.list(POD, meta.namespace, labels)
+        current = names.init_pod(names.snapshot(meta.name, checks.GENERATION), max(version.status.attempts, 1))
+        pods = [_init_pod(pod) for pod in raw]
+        return next((p for p in pods if p.name == current), None), tuple(p for p in pods if p.name != current)
+
+    async def _pods(self, namespace: str, labels: str) -> tuple[Ref, ...]:
+        raw, _ = await self._kube.list(POD, namespace, labels)
+        return tuple(_raw_ref(pod) for pod in raw)
+
+    async def _aliases(self, namespace: str) -> list[FunctionAlias]:
+        raw, _ = await self._kube.list(FUNCTION_ALIAS, namespace)
+        return [FunctionAlias.model_validate(a) for a in raw]
+
+    async def _raw_versions(self, namespace: str, function: str) -> list[Object]:
+        raw, _ = await self._kube.list(FUNCTION_VERSION, namespace, fields=f"spec.functionName={function}")
+        return raw
+
+    async def _versions(self, namespace: str, function: str) -> tuple[tuple[Sibling, ...], tuple[Ref, ...]]:
+        raw = await self._raw_versions(namespace, function)
+        revisions, _ = await self._kube.list(CONTROLLER_REVISION, namespace, f"{names.LABEL_FUNCTION}={function}")
+        hashes = {
+            owner["uid"]: templates.template_hash(FrozenTemplate.model_validate(r["data"]).spec)
+            for r in revisions
+            for owner in r["metadata"].get("ownerReferences", [])
+        }
+        siblings = tuple(_sibling(FunctionVersion.model_validate(v), hashes.get(v["metadata"]["uid"], "")) for v in raw)
+        return siblings, tuple(_raw_ref(v) for v in raw)
+
+    async def _numbers(self, namespace: str, function: str) -> Numbers:
+        raw = await self._find(CONFIG_MAP, namespace, names.VERSION_NUMBERS)
+        if raw is None:
+            return Numbers()
+        meta = raw["metadata"]
+        last = (raw.get("data") or {}).get(function, "0")
+        claim = meta.get("annotations", {}).get(CLAIM + function, "")
+        return Numbers(int(last) if last.isdigit() else 0, claim, meta["resourceVersion"])
+
+    async def _used_packages(self, *, but_function: str = "", but_revision: Ref | None = None) -> frozenset[str]:
+        """The packages that any other Function or frozen template of the cluster refers to."""
+        functions, _ = await self._kube.list(FUNCTION)
+        revisions, _ = await self._kube.list(CONTROLLER_REVISION, labels=names.LABEL_FUNCTION)
+        specs = [f["spec"] for f in functions if f["metadata"]["uid"] != but_function]
+        uid = but_revision.uid if but_revision else ""
+        specs += [r["data"]["spec"] for r in revisions if r["metadata"]["uid"] != uid]
+        return frozenset(_packages(specs))
+
+    async def _log(self, namespace: str, pod: InitPod | None, job: SnapshotJob | None) -> str:
+        failed = pod is not None and (pod.ended or (job is not None and job.phase == "failed"))
+        if pod is None or not failed:
+            return ""
+        return await self._kube.logs(namespace, pod.name, names.FUNCTION_CONTAINER, tail_lines=_LOG_LINES)
+
+
+# ---------------------------------------------------------------- from the API's dictionaries
+
+
+def _packages(specs: Iterable[dict[str, Any]]) -> Iterable[str]:
+    for spec in specs:
+        package = (spec.get("code", {}).get("zip") or {}).get("sha256")
+        if package:
+            yield package
+
+
+def _ref(name: str, uid: str, deleted: datetime | None) -> Ref:
+    return Ref(name, uid, deleting=deleted is not None)
+
+
+def _raw_ref(raw: Object) -> Ref:
+    meta = raw["metadata"]
+    return Ref(meta["name"], meta["uid"], deleting="deletionTimestamp" in meta)
+
+
+def _owned_by(raw: Object, uid: str) -> bool:
+    return any(owner["uid"] == uid for owner in raw["metadata"].get("ownerReferences", []))
+
+
+def _sibling(version: FunctionVersion, template_hash: str) -> Sibling:
+    number = version.status.version
+    return Sibling(
+        name=version.metadata.name,
+        number=int(number) if number.isdigit() else 0,
+        status=version.status,
+        template_hash=template_hash,
+        deleting=version.metadata.deletion_timestamp is not None,
+    )
+
+
+def _count(pods: list[Object]) -> tuple[Instances, float | None]:
+    """How many can serve, and the latest restore's milliseconds."""
+    running = [p for p in pods if p.get("status", {}).get("phase") == "Running" and _alive(p)]
+    restores = [
+        (p["metadata"]["creationTimestamp"], p["metadata"]["annotations"][names.ANNOTATION_RESTORE_MS])
+        for p in pods
+        if names.ANNOTATION_RESTORE_MS in p["metadata"].get("annotations", {})
+    ]
+    try:
+        latest = float(max(restores)[1]) if restores else None
+    except ValueError:
+        latest = None
+    return Instances(ready=len(running)), latest
+
+
+def _alive(pod: Object) -> bool:
+    return "deletionTimestamp" not in pod["metadata"]
+
+
+def _init_pod(raw: Object) -> InitPod:
+    meta, status = raw["metadata"], raw.get("status", {})
+    scheduled: dict[str, Any] = next((c for c in status.get("conditions", []) if c["type"] == "PodScheduled"), {})
+    containers = status.get("containerStatuses", [])
+    state = containers[0].get("state", {}) if containers else {}
+    waiting, ended = state.get("waiting", {}), state.get("terminated", {})
+    over = status.get("phase") in ("Failed", "Succeeded")
+    return InitPod(
+        name=meta["name"],
+        uid=meta["uid"],
+        created=_time(meta["creationTimestamp"]) or datetime.now(UTC),
+        node=raw["spec"].get("nodeName", ""),
+        deleting="deletionTimestamp" in meta,
+        unschedulable=scheduled.get("message", "") if scheduled.get("status") == "False" else "",
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", ""),
+        ended=bool(ended) or over,
+        ended_at=_time(ended.get("finishedAt")),
+        exit_reason=ended.get("reason") or status.get("reason", ""),
+        exit_message=ended.get("message") or status.get("message", ""),
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
