@@ -71,7 +71,7 @@ class Installer:
             await in_thread(self._copy_files)
             before, after = await in_thread(self._edit)
             await self._note_runc(after)
-        except OSError as e:
+        except (OSError, UnicodeDecodeError) as e:
             raise InstallError(f"cannot install the runtime: {e}") from e
         if before == after and not self._pending.exists():
             return False
@@ -127,7 +127,7 @@ class Installer:
     def _edit(self) -> tuple[str, str]:
         """containerd's configuration before and after."""
         path = self._paths.containerd_config
-        before = path.read_text() if path.exists() else ""
+        before = path.read_bytes().decode() if path.exists() else ""
         after = containerd.install(before)
         if before != after:
             backup = path.with_name(path.name + _BACKUP)
@@ -144,7 +144,7 @@ class Installer:
         backup = path.with_name(path.name + _BACKUP)
         if not path.exists():
             return False
-        before = path.read_text()
+        before = path.read_bytes().decode()
         after = containerd.uninstall(before)
         if before != after and not after.strip() and not backup.exists():
             path.unlink()  # there was none before us
