@@ -25,8 +25,24 @@ start_docker() {
     quietly "$THAW_CACHE/logs/docker-start.log" systemctl start docker
   else
     start_dockerd
+    wait_for_docker
+    cp /var/run/docker.pid "$THAW_CACHE/docker/pid"
   fi
   wait_for_docker
+}
+
+# A daemon that we started ends with the last container.
+stop_our_dockerd() {
+  local pid i
+  pid=$(cat "$THAW_CACHE/docker/pid" 2>/dev/null) || return 0
+  if [ "$pid" != "$(cat /var/run/docker.pid 2>/dev/null)" ] || [ -n "$(docker ps -aq)" ]; then return 0; fi
+  step "stopping Docker, which hack/cluster had started"
+  kill "$pid"
+  for ((i = 0; i < 60; i++)); do
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.25
+  done
+  rm -f "$THAW_CACHE/docker/pid"
 }
 
 # Without an init system: a daemon in a session of its own, which outlives this script and holds none of its descriptors.

@@ -3,6 +3,7 @@
 
 THAW_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 THAW_CACHE=${THAW_CACHE:-$HOME/.cache/thaw}
+export PATH=$PATH:/usr/sbin:/sbin
 # shellcheck disable=SC2034  # some are for the scripts that source this
 KIND_VERSION=v0.33.0
 HELM_VERSION=v4.3.1
@@ -81,20 +82,28 @@ debian_mirror() {
 
 # Does the registry answer? Docker is asked which one it uses. Decides between pulled and assembled images; THAW_IMAGES overrides.
 images_source() {
-  local cached=$THAW_CACHE/images-source registry code
+  local cached=$THAW_CACHE/images-source registry
   case ${THAW_IMAGES:-} in
     pulled | assembled) echo "$THAW_IMAGES"; return ;;
     '') ;;
     *) die "THAW_IMAGES is \"$THAW_IMAGES\": it may be pulled or assembled" ;;
   esac
   if [ -n "$(find "$cached" -mmin -60 2>/dev/null)" ]; then cat "$cached"; return; fi
-  registry=$(docker info -f '{{.IndexServerAddress}}' 2>/dev/null | sed -E 's#(https?://[^/]+).*#\1#')
-  code=$(curl -s -o /dev/null -m 5 -w '%{http_code}' "${registry:-none:}/v2/" 2>/dev/null) || true
+  registry=$(docker info -f '{{.IndexServerAddress}}' 2>/dev/null)
   mkdir -p "$THAW_CACHE"
-  case $code in
-    200 | 401) echo pulled ;;
-    *) echo assembled ;;
-  esac | tee "$cached"
+  if registry_answers "$registry"; then echo pulled; else echo assembled; fi | tee "$cached"
+}
+
+# A registry that wants a token first (401) is one that answers.
+registry_answers() { # ADDRESS
+  python3 - "$1" <<'PYTHON' 2>/dev/null
+import sys, urllib.error, urllib.parse, urllib.request
+address = urllib.parse.urlsplit(sys.argv[1])
+try:
+    urllib.request.urlopen(f"{address.scheme}://{address.netloc}/v2/", timeout=5)
+except urllib.error.HTTPError as answer:
+    sys.exit(answer.code != 401)
+PYTHON
 }
 
 check_go() {
@@ -123,7 +132,7 @@ kind() { "$THAW_CACHE/bin/kind" "$@"; }
 image_id() { docker image inspect -f '{{.Id}}' "$1"; }
 
 venv_path() {
-  echo "$THAW_CACHE/venv-$(hash_of "$THAW_ROOT" "$THAW_ROOT/pyproject.toml" "$THAW_ROOT/constraints.txt" "$(python3 -V)")"
+  echo "$THAW_CACHE/venv-$(hash_of "of $THAW_ROOT" "$THAW_ROOT/pyproject.toml" "$THAW_ROOT/constraints.txt" "$(python3 -V)")"
 }
 
 make_venv() {

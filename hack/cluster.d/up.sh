@@ -200,6 +200,7 @@ cluster_down() {
   remove_nodes
   rm -rf "$folder"
   remove_network
+  stop_our_dockerd
   step "cluster $name is gone"
 }
 
