@@ -28,11 +28,9 @@ def test_activate_publish_confirm_invoke(aws, name, tmp_path):
     assert confirmed["SnapStart"] == {"ApplyOn": "PublishedVersions", "OptimizationStatus": "On"}
 
     answer = tmp_path / "answer.json"
-    event = json.dumps({"name": "Bob"})
-    told = aws(
-        "invoke", "--function-name", name, "--qualifier", "1", "--cli-binary-format", "raw-in-base64-out",
-        "--payload", event, str(answer),
-    )  # fmt: skip
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"name": "Bob"}))
+    told = aws("invoke", "--function-name", name, "--qualifier", "1", "--payload", f"fileb://{event}", str(answer))
     assert told["StatusCode"] == 200
     assert told["ExecutedVersion"] == "1"
     body = json.loads(answer.read_text())
