@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, *arguments: object) -> None:
+    def log_message(self, *_: object) -> None:
         """One line for each request, at once."""
         print(self.command, self.path, flush=True)
 

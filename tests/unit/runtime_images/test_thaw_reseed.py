@@ -90,7 +90,5 @@ def test_other_starts_import_nothing(tmp_path, environment):
 
 
 def test_nothing_is_imported_by_reseeding(tmp_path):
-    code = (
-        "import sys, thaw_reseed; before = set(sys.modules); thaw_reseed.reseed(); print(set(sys.modules) - before)"
-    )
+    code = "import sys, thaw_reseed; before = set(sys.modules); thaw_reseed.reseed(); print(set(sys.modules) - before)"
     assert at_python_start(tmp_path, code, PATH=os.environ["PATH"]) == "set()"

@@ -11,7 +11,7 @@ import sys
 
 def register():
     """Has ``reseed`` run after every restore, before the function's own hooks."""
-    from snapshot_restore_py import register_after_restore
+    from snapshot_restore_py import register_after_restore  # noqa: PLC0415  # only where it is needed
 
     register_after_restore(reseed)
 
