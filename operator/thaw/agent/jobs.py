@@ -328,6 +328,7 @@ class Jobs:
             pod=f"{request.namespace}/{request.name}",
             function=request.function,
             version=request.version,
+            connections=list(job.connections),
             **state.to_json(),
         )
 
