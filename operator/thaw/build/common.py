@@ -69,7 +69,7 @@ def environment(
             "LAMBDA_TASK_ROOT": TASK_ROOT,
             "_HANDLER": spec.handler or "",
         }
-    return [{"name": name, "value": value} for name, value in sorted((spec.environment | ours).items())]
+    return [{"name": name, "value": _literal(value)} for name, value in sorted((spec.environment | ours).items())]
 
 
 def container(
@@ -93,7 +93,7 @@ def container(
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": _capabilities(template)},
     }
     if spec.runtime and spec.handler:
-        made["args"] = [spec.handler]
+        made["args"] = [_literal(spec.handler)]
     return made
 
 
@@ -113,6 +113,11 @@ def pod_spec(template: FrozenTemplate, made: Manifest) -> Manifest:
 def owner_reference(kind: str, name: str, uid: str) -> Manifest:
     """A Thaw object as the controlling owner of another."""
     return {"apiVersion": names.API_VERSION, "kind": kind, "name": name, "uid": uid, "controller": True}
+
+
+def _literal(value: str) -> str:
+    """The kubelet would read ``$(NAME)`` as another variable's value; ``$$`` is a plain dollar sign to it."""
+    return value.replace("$", "$$")
 
 
 def _capabilities(template: FrozenTemplate) -> Manifest:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
+import threading
 
 import kopf
 import structlog
@@ -17,8 +18,11 @@ HANDLERS = (startup, function, version, alias, snapshot)
 """Imported for their handlers, which kopf's decorators register."""
 
 
-async def operate(settings: OperatorSettings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
-    """Runs the operator until ``stop`` is set."""
+Flag = asyncio.Event | threading.Event
+
+
+async def operate(settings: OperatorSettings, stop: Flag, ready: Flag | None = None) -> None:
+    """Runs the operator until ``stop`` is set. It wants an event loop to itself: at its end kopf cancels all else."""
     await kopf.operator(
         clusterwide=True,
         standalone=True,

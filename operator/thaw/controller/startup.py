@@ -129,7 +129,7 @@ def _pods_wake(wakes: Wakes) -> OnEvent:
     return on_pod
 
 
-async def _or_die(run: Any, stop_flag: asyncio.Event) -> None:
+async def _or_die(run: Any, stop_flag: Any) -> None:
     """What runs beside the handlers never ends by itself; if it does, the operator ends and is started anew."""
     try:
         await run

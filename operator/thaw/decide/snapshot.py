@@ -19,6 +19,8 @@ def decide(seen: ObservedSnapshot) -> Plan:
     deleted; a node's agent is not ready        waits, naming the node
     deleted                                     every agent removes its bytes, then it is released
     ==========================================  =======================================================
+
+    The phase is written before anything is removed, so that no gateway begins a restore of what is going.
     """
     meta, before = seen.snapshot.metadata, seen.snapshot.status
     if meta.deletion_timestamp is None:
@@ -28,4 +30,4 @@ def decide(seen: ObservedSnapshot) -> Plan:
         return purge.waiting(before, meta, purge.pods(seen.pods), purge.text("pods", seen.pods), now=seen.now)
     if seen.nodes.silent:
         return purge.blocked(before, meta, seen.nodes, "its bytes", now=seen.now)
-    return Plan(actions=(PurgeSnapshot(meta.uid, seen.nodes.urls),), released=True)
+    return Plan(status=before, cleanup=(PurgeSnapshot(meta.uid, seen.nodes.urls),), released=True)

@@ -340,8 +340,8 @@ def _init_pod(raw: Object) -> InitPod:
         waiting_message=waiting.get("message", ""),
         ended=bool(ended) or over,
         ended_at=_time(ended.get("finishedAt")),
-        exit_reason=ended.get("reason") or status.get("reason", ""),
-        exit_message=ended.get("message") or status.get("message", ""),
+        exit_reason=status.get("reason") or ended.get("reason", ""),
+        exit_message=(status if "reason" in status else ended).get("message", ""),
     )
 
 
