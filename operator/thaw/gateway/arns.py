@@ -1,0 +1,59 @@
+"""PURE: function names as Lambda takes them (name, partial ARN, ARN, with a qualifier or not), and its ARNs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from thaw import names
+from thaw.gateway import answers
+
+_NAME = re.compile(
+    r"(?:(?:arn:(?:aws[a-zA-Z-]*):lambda:(?P<region>[a-z0-9-]+):)?(?P<account>\d{12}):function:|function:)?"
+    r"(?P<name>[a-zA-Z0-9_.-]{1,253})(?::(?P<qualifier>\$LATEST|[a-zA-Z0-9_-]{1,128}))?"
+)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A function, and what of it."""
+
+    function: str
+    qualifier: str = ""
+    """A version, an alias, ``$LATEST``, or nothing."""
+
+
+def parse(text: str, qualifier: str = "") -> Named:
+    """Reads a FunctionName and the Qualifier beside it.
+
+    :raises InvokeError: it is no name, or the two name different qualifiers.
+    """
+    match = _NAME.fullmatch(text)
+    if match is None:
+        raise answers.invalid(
+            f"1 validation error detected: Value '{text[:200]}' at 'functionName' is no function name or ARN"
+        )
+    inside = match["qualifier"] or ""
+    if inside and qualifier and inside != qualifier:
+        raise answers.invalid(
+            "The derived qualifier from the function name does not match the specified qualifier: "
+            f"{inside}, {qualifier}"
+        )
+    return Named(match["name"], inside or qualifier)
+
+
+@dataclass(frozen=True)
+class Arns:
+    """Makes ARNs for one account and region."""
+
+    region: str
+    account: str
+
+    def function(self, name: str, qualifier: str = "") -> str:
+        """The ARN of a function, a version or an alias."""
+        arn = f"arn:aws:lambda:{self.region}:{self.account}:function:{name}"
+        return f"{arn}:{qualifier}" if qualifier else arn
+
+    def latest(self, name: str) -> str:
+        """The qualified ARN of ``$LATEST``."""
+        return self.function(name, names.LATEST)

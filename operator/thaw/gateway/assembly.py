@@ -1,0 +1,98 @@
+"""Puts the parts of a gateway together; nothing runs yet."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from dataclasses import dataclass
+
+from thaw.gateway import server
+from thaw.gateway.aliases import Aliases
+from thaw.gateway.arns import Arns
+from thaw.gateway.asyncinvoke import AsyncInvokes
+from thaw.gateway.functioncontrol import FunctionControl
+from thaw.gateway.functions import Functions
+from thaw.gateway.instances import BuildPod, Starter
+from thaw.gateway.invoke import Invoker
+from thaw.gateway.kubeevents import Events
+from thaw.gateway.lambda_api import LambdaApi
+from thaw.gateway.leases import Leases
+from thaw.gateway.metrics import Metrics
+from thaw.gateway.options import GatewaySettings
+from thaw.gateway.pools import Pools
+from thaw.gateway.proxy import Proxy
+from thaw.gateway.publish import Publisher
+from thaw.gateway.shapes import Shapes
+from thaw.gateway.targets import Targets
+from thaw.gateway.watch import MakeCopy, Watch
+from thaw.kube.agents import Agents
+from thaw.kube.client import Kube
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """All parts of one gateway."""
+
+    front: server.Front
+    watch: Watch
+    pools: Pools
+    leases: Leases
+    events: AsyncInvokes
+    control: FunctionControl
+    agents: Agents
+    kube: Kube
+
+    async def close(self, drain: float) -> None:
+        """Ends what runs, deletes the instances and the Lease."""
+        await self.events.drain(drain)
+        await self.pools.close()
+        with contextlib.suppress(Exception):
+            await self.leases.release()
+        await self.front.proxy.close()
+        await self.control.close()
+        await self.agents.close()
+        await self.kube.close()
+
+
+def assemble(
+    kube: Kube,
+    agents: Agents,
+    make_copy: MakeCopy,
+    settings: GatewaySettings,
+    *,
+    build: BuildPod,
+    control: FunctionControl | None = None,
+    http_port: int | None = None,
+) -> Gateway:
+    """Makes a gateway of its parts; nothing runs yet."""
+    metrics, control = Metrics(), control or FunctionControl()
+    arns = Arns(settings.region, settings.account_id)
+    watch = Watch(make_copy, settings)
+    targets = Targets(kube, watch, arns, settings.runtimes)
+    starter = Starter(
+        kube=kube,
+        watch=watch,
+        agents=agents,
+        control=control,
+        build=build,
+        events=Events(kube, settings.pod_name),
+        metrics=metrics,
+        settings=settings,
+    )
+    pools = Pools(starter=starter, targets=targets, watch=watch, metrics=metrics, settings=settings)
+    leases = Leases(kube=kube, watch=watch, alive=starter.alive, metrics=metrics, settings=settings)
+    shapes = Shapes(arns, platform.machine())
+    publisher = Publisher(kube, watch, settings.publish_timeout)
+    functions = Functions(kube, watch, agents, targets, publisher, shapes, arns, settings)
+    events = AsyncInvokes(metrics, settings.queue_limit)
+    api = LambdaApi(
+        functions=functions,
+        aliases=Aliases(kube, watch, functions, shapes, arns),
+        targets=targets,
+        invoker=Invoker(pools, control, metrics),
+        events=events,
+        arns=arns,
+    )
+    proxy = Proxy(targets=targets, pools=pools, metrics=metrics, port=http_port)
+    front = server.Front(api, proxy, watch.keys, metrics, open_http=settings.http_auth == "open")
+    return Gateway(front, watch, pools, leases, events, control, agents, kube)

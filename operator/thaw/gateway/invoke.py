@@ -1,0 +1,167 @@
+"""One invocation of a function of protocol lambda, from a target to an outcome."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from thaw.errors import InvokeError
+from thaw.gateway import answers
+from thaw.gateway.functioncontrol import Event, FunctionControl, InitFailed, Lost, Unreached
+from thaw.gateway.instances import Instance
+from thaw.gateway.metrics import Metrics
+from thaw.gateway.pool import Turn
+from thaw.gateway.pools import Pools
+from thaw.gateway.targets import Target
+
+_TRIES = 3
+_GRACE = 15.0
+"""Seconds beyond the function's timeout that thaw-init may take to say so."""
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a caller asks of a function."""
+
+    request_id: str
+    payload: bytes
+    arn: str
+    tail: bool = False
+    client_context: str = ""
+    trace_id: str = ""
+
+
+@dataclass
+class Outcome:
+    """The function's answer, and how it came about."""
+
+    payload: bytes
+    version: str
+    start: str
+    restore_ms: float = 0.0
+    fallback: str = ""
+    function_error: str = ""
+    log_tail: str = ""
+    pieces: dict[str, float] = field(default_factory=dict)
+
+
+class Invoker:
+    """Invokes functions on the pools' instances."""
+
+    def __init__(self, pools: Pools, control: FunctionControl, metrics: Metrics) -> None:
+        self._pools, self._control, self._metrics = pools, control, metrics
+
+    async def invoke(self, target: Target, call: Call) -> Outcome:
+        """Runs the function once, waiting for an instance if need be.
+
+        :raises InvokeError: no instance could serve it.
+        """
+        if target.template.spec.protocol != "lambda":
+            path = f"/{target.namespace}/{target.function}/"
+            raise answers.invalid(f"The function speaks plain HTTP: call the gateway's {path} instead of Invoke.")
+        began = time.perf_counter()
+        try:
+            outcome = await self._try(target, call)
+        except InvokeError as e:
+            self._count(target, "none", str(e.status), began, call, error=str(e))
+            raise
+        self._count(target, outcome.start, "200", began, call, error=outcome.function_error)
+        return outcome
+
+    async def _try(self, target: Target, call: Call) -> Outcome:
+        why = ""
+        for _ in range(_TRIES):
+            try:
+                turn = await self._pools.of(target).acquire()
+            except InitFailed as e:
+                return _failed_init(target, e)
+            outcome, why = await self._on(turn, target, call)
+            if outcome is not None:
+                return outcome
+        raise answers.unstartable(f"{_TRIES} instances did not take the request; the last: {why}")
+
+    async def _on(self, turn: Turn, target: Target, call: Call) -> tuple[Outcome | None, str]:
+        """The outcome on one instance; none, with the reason, when it took nothing of the request."""
+        dead = True
+        try:
+            reply = await self._control.invoke(turn.instance.ip, turn.instance.token, _event(turn, target, call))
+            dead = reply.exited
+        except Unreached as e:
+            log.warning("instance did not take a request", pod=turn.instance.pod, error=str(e))
+            return None, str(e)
+        except Lost as e:
+            log.warning("instance lost with a request", pod=turn.instance.pod, request_id=call.request_id, error=str(e))
+            message = f"RequestId: {call.request_id} Error: Runtime exited while it served the request"
+            return _outcome(turn, target, _error("Runtime.ExitError", message), "Unhandled"), ""
+        finally:
+            self._pools.of(target).release(turn, dead=dead)
+        return _outcome(turn, target, reply.payload, reply.function_error, reply.log_tail), ""
+
+    def _count(self, target: Target, start: str, code: str, began: float, call: Call, *, error: str) -> None:
+        seconds = time.perf_counter() - began
+        self._metrics.requests.labels(target.namespace, target.function, target.qualifier, start, code).inc()
+        self._metrics.duration.labels(start).observe(seconds)
+        log.info(
+            "invoked",
+            namespace=target.namespace,
+            function=target.function,
+            version=target.qualifier,
+            request_id=call.request_id,
+            start=start,
+            code=code,
+            total_ms=round(seconds * 1000, 1),
+            error=error,
+        )
+
+
+def _event(turn: Turn, target: Target, call: Call) -> Event:
+    timeout = target.template.spec.timeout
+    instance = turn.instance
+    headers = {
+        "Content-Type": "application/json",
+        "Thaw-Request-Id": call.request_id,
+        "Thaw-Deadline-Ms": str(int((time.time() + timeout) * 1000)),
+        "Thaw-Timeout-Ms": str(timeout * 1000),
+        "Thaw-Function-Arn": call.arn,
+        "Thaw-Log-Type": "Tail" if call.tail else "None",
+        "Thaw-Start": start_kind(turn),
+        "Thaw-Restore-Ms": f"{instance.restore_ms:.2f}" if turn.first else "0",
+    }
+    for name, value in (("Thaw-Trace-Id", call.trace_id), ("Thaw-Client-Context", call.client_context)):
+        if value:
+            headers[name] = value
+    return Event(call.payload, headers, timeout + _GRACE)
+
+
+def start_kind(turn: Turn) -> str:
+    """What the answer says of the instance's start: only its first request met it."""
+    return turn.instance.start if turn.first else "warm"
+
+
+def _outcome(turn: Turn, target: Target, payload: bytes, error: str, log_tail: str = "") -> Outcome:
+    instance: Instance = turn.instance
+    return Outcome(
+        payload=payload,
+        version=target.qualifier,
+        start=start_kind(turn),
+        restore_ms=instance.restore_ms if turn.first else 0.0,
+        fallback=instance.fallback if turn.first else "",
+        function_error=error,
+        log_tail=log_tail,
+    )
+
+
+def _failed_init(target: Target, error: InitFailed) -> Outcome:
+    """As on Lambda: an initialisation that fails at a cold start is the function's error, so the answer is 200."""
+    payload = json.dumps(error.error).encode()
+    return Outcome(payload, target.qualifier, "cold", fallback=target.fallback, function_error="Unhandled")
+
+
+def _error(kind: str, message: str) -> bytes:
+    error: dict[str, Any] = {"errorType": kind, "errorMessage": message}
+    return json.dumps(error).encode()

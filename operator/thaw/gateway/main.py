@@ -1,0 +1,76 @@
+"""``thaw-gateway``: runs a gateway until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+import structlog
+from aiohttp import web
+
+from thaw import names
+from thaw.build.instance_pod import instance_pod
+from thaw.gateway import options, server
+from thaw.gateway.assembly import assemble
+from thaw.gateway.options import GatewaySettings
+from thaw.gateway.watch import informers
+from thaw.kube.agents import Agents
+from thaw.kube.client import connect_with_retry
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: GatewaySettings) -> None:
+    """Runs a gateway until it is told to stop."""
+    kube = await connect_with_retry()
+    gateway = assemble(kube, Agents(settings.agent_token_path), informers(kube), settings, build=instance_pod)
+    stop, synced = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    health = server.health_application(
+        gateway.front.metrics,
+        alive=lambda: not synced.is_set() or gateway.leases.healthy(),
+        ready=lambda: synced.is_set() and not stop.is_set(),
+    )
+    tasks = [asyncio.ensure_future(run) for run in gateway.watch.runs()]
+    health_runner = await _listen(health, names.METRICS_PORT)
+    await gateway.watch.synced()
+    synced.set()
+    api_runner = await _listen(server.application(gateway.front), names.GATEWAY_PORT, drain=settings.drain_timeout)
+    tasks += [asyncio.ensure_future(run) for run in (gateway.leases.run(), gateway.pools.run())]
+    log.info("serving", port=names.GATEWAY_PORT, gateway=settings.pod_name)
+    waiting = asyncio.ensure_future(stop.wait())
+    done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    log.info("stopping")
+    await api_runner.cleanup()
+    await gateway.close(settings.drain_timeout)
+    await health_runner.cleanup()
+    for task in (waiting, *tasks):
+        task.cancel()
+    for task in done - {waiting}:
+        task.result()
+
+
+async def _listen(app: web.Application, port: int, *, drain: float = 1.0) -> web.AppRunner:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=drain)
+    await runner.setup()
+    await web.TCPSite(runner, "0.0.0.0", port).start()  # noqa: S104
+    return runner
+
+
+def main() -> None:
+    """The entry point of ``thaw-gateway``."""
+    settings = options.load()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
+    )
+    asyncio.run(serve(settings))

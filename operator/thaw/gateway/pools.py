@@ -1,0 +1,124 @@
+"""All pools of this gateway: which one serves a target, which are past, and what is kept warm."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from thaw import names
+from thaw.errors import ClusterError, InvokeError
+from thaw.gateway import autoscale
+from thaw.gateway.instances import Starter
+from thaw.gateway.metrics import Metrics
+from thaw.gateway.options import GatewaySettings
+from thaw.gateway.pool import Pool
+from thaw.gateway.targets import Key, Target, Targets
+from thaw.gateway.watch import Watch
+from thaw.kube.client import Object
+
+_EVERY = 1.0
+log = structlog.get_logger(__name__)
+
+
+class Pools:
+    """A pool for each version and template that was asked for."""
+
+    def __init__(
+        self, *, starter: Starter, targets: Targets, watch: Watch, metrics: Metrics, settings: GatewaySettings
+    ) -> None:
+        self._starter, self._targets, self._watch = starter, targets, watch
+        self._metrics, self._settings = metrics, settings
+        self._pools: dict[Key, Pool] = {}
+        watch.on_pod.append(self._on_pod)
+
+    def of(self, target: Target) -> Pool:
+        """The pool of a target; older code of the same name is retired by it."""
+        pool = self._pools.get(target.key)
+        if pool is None:
+            for key, other in self._pools.items():
+                if key[:3] == target.key[:3]:
+                    other.retired = True
+            pool = self._pools[target.key] = Pool(
+                target,
+                self._starter,
+                queue_limit=self._settings.queue_limit,
+                wait=self._settings.start_timeout,
+                elsewhere=lambda: self._watch.elsewhere(*target.key[:3], self._settings.pod_name),
+            )
+        pool.target, pool.retired = target, False
+        return pool
+
+    async def run(self) -> None:
+        """Scales every second, until cancelled."""
+        while True:
+            await asyncio.sleep(_EVERY)
+            try:
+                await self.scale()
+            except Exception:
+                log.exception("scaling failed")
+
+    async def scale(self) -> None:
+        """One round: retire, stop the idle, start what is kept warm."""
+        warm = await self._warm_keys()
+        for key, pool in tuple(self._pools.items()):
+            pool.retired = pool.retired or self._is_gone(key)
+            pool.scale(keep_warm=key in warm and not pool.retired)
+            self._measure(key, pool)
+            if pool.empty:
+                del self._pools[key]
+                self._metrics.forget(*key[:3])
+
+    async def close(self) -> None:
+        """Ends all pools and waits until their pods are deleted."""
+        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+        await self._starter.settle()
+
+    def _is_gone(self, key: Key) -> bool:
+        namespace, function, qualifier, _ = key
+        if qualifier != names.LATEST:
+            return self._watch.version(namespace, function, qualifier) is None
+        found = self._watch.function(namespace, function)
+        return found is None
+
+    async def _warm_keys(self) -> set[Key]:
+        keys: set[Key] = set()
+        for function in self._watch.all_functions():
+            if function.spec.scaling.min_instances == 0 and not self._watch.versions_of(
+                function.metadata.namespace, function.metadata.name
+            ):
+                continue
+            for qualifier in self._kept(function.metadata.namespace, function.metadata.name):
+                target = await self._resolved(function.metadata.namespace, function.metadata.name, qualifier)
+                if target and target.template.spec.scaling.min_instances > 0:
+                    self.of(target)
+                    keys.add(target.key)
+        return keys
+
+    def _kept(self, namespace: str, function: str) -> frozenset[str]:
+        aliases = self._watch.aliases_of(namespace, function)
+        weights: dict[str, float] = {}
+        for alias in aliases:
+            weights |= alias.spec.additional_version_weights
+        active = [
+            int(v.status.version) for v in self._watch.versions_of(namespace, function) if v.status.state == "Active"
+        ]
+        return autoscale.kept_warm(active, [a.spec.function_version for a in aliases], weights=weights)
+
+    async def _resolved(self, namespace: str, function: str, qualifier: str) -> Target | None:
+        try:
+            return await self._targets.resolve(namespace, function, qualifier)
+        except (InvokeError, ClusterError, ValueError):
+            return None
+
+    def _measure(self, key: Key, pool: Pool) -> None:
+        ready, starting, waiting = pool.counts
+        self._metrics.instances.labels(*key[:3], "ready").set(ready)
+        self._metrics.instances.labels(*key[:3], "starting").set(starting)
+        self._metrics.queue.labels(*key[:3]).set(waiting)
+
+    def _on_pod(self, type_: str, pod: Object) -> None:
+        ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+        if type_ == "DELETED" or pod["metadata"].get("deletionTimestamp") or ended:
+            for pool in self._pools.values():
+                pool.lose(pod["metadata"]["uid"])
