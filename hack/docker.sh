@@ -11,7 +11,11 @@ may_use_docker() {
 }
 
 ensure_docker() {
-  docker_answers && return
+  if docker_answers; then
+    has_cap_sys_resource || [ "$(docker info -f '{{.DefaultRuntime}}')" != runc ] ||
+      note "this machine lacks CAP_SYS_RESOURCE and Docker was not started for that: if kind fails, stop Docker and run this again"
+    return
+  fi
   may_use_docker >/dev/null || die "$(may_use_docker)"
   if ! have dockerd || ! have docker; then need dockerd docker.io; fi
   have docker || need docker docker-cli
