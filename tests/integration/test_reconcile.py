@@ -13,8 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+import structlog
+import yaml
 
+from chart_rendering import NAMESPACE as CHART_NAMESPACE
+from chart_rendering import render
 from integration.apiserver import Kubectl
 from integration.fakenode import FakeAgent, FakeNode
 from thaw import errors, names
@@ -458,8 +463,13 @@ async def test_a_real_server_takes_our_pods(world: World, crds: Kubectl, name: s
 async def test_uninstall_asks_every_agent_and_leaves_no_label(world: World) -> None:
     await world.start()
     await world.eventually("label", lambda: _label(world))
+    world.agent.gate.clear()
+    await world.function()
+    await world.publish("hello-1")
+    await world.eventually("a function pod", lambda: world.all(POD))
     await world.stop()
     assert await uninstall.run(world.settings) == 0
+    assert not [p for p in await world.all(POD) if "deletionTimestamp" not in p["metadata"]]
     assert world.agent.uninstalled == 1
     assert await _label(world) is None
 
@@ -487,8 +497,6 @@ async def test_the_default_access_key_is_made_once(world: World) -> None:
 
 
 async def test_metrics_and_health(world: World) -> None:
-    import aiohttp
-
     await world.start()
     await world.function()
     await world.publish("hello-1")
@@ -505,3 +513,58 @@ async def test_metrics_and_health(world: World) -> None:
             )
 
         await world.eventually("metrics", counted)
+
+
+async def test_the_chart_s_rights_suffice(
+    world: World, crds: Kubectl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Publishing and deleting as the chart's service account: nothing is forbidden."""
+    account = "thaw-operator"
+    crds("create", "serviceaccount", account, "-n", world.system)
+    for rights in rendered_rights(world.system):
+        crds("apply", "-f", "-", stdin=rights)
+    token = crds("create", "token", account, "-n", world.system).strip()
+    config = yaml.safe_load(crds.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token}
+    kubeconfig = tmp_path / "operator.kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    monkeypatch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    with structlog.testing.capture_logs() as logs:
+        await world.start()
+        await world.function(autoPublishAlias="live", code={"zip": {"sha256": "a" * 64}})
+        await world.state("hello-1", "Active")
+        await world.condition(FUNCTION_ALIAS, "hello-live", "Resolved")
+        world.agent.errors = [{"code": "FunctionError", "message": "no", "retryable": False}]
+        await world.kube.patch(FUNCTION, world.namespace, "hello", {"spec": {"timeout": 4}})
+        await world.state("hello-2", "Failed")
+        await world.kube.delete(FUNCTION, world.namespace, "hello")
+        await world.gone(FUNCTION, "hello")
+        await world.eventually("own event", lambda: _own_event_seen(world))
+        await world.stop()
+        assert await uninstall.run(world.settings) == 0
+    assert [entry for entry in logs if "forbidden" in str(entry)] == []
+
+
+async def _own_event_seen(world: World) -> bool:
+    async with (
+        aiohttp.ClientSession(f"http://127.0.0.1:{world.settings.metrics_port}") as session,
+        session.get("/metrics") as answer,
+    ):
+        return "thaw_operator_own_events_total 0.0" not in await answer.text()
+
+
+def rendered_rights(namespace: str) -> list[Object]:
+    """The chart's roles and bindings of the operator, for another namespace."""
+    found = []
+    for document in render():
+        if "Role" in document["kind"] and document["metadata"]["name"] == "thaw-operator":
+            text = yaml.safe_dump(document).replace(CHART_NAMESPACE, namespace)
+            if document["kind"].startswith("Cluster"):
+                text = text.replace("name: thaw-operator", f"name: thaw-operator-{namespace}")
+                text = text.replace(f"kind: ServiceAccount\n  name: thaw-operator-{namespace}", SUBJECT)
+            found.append(yaml.safe_load(text))
+    return found
+
+
+SUBJECT = "kind: ServiceAccount\n  name: thaw-operator"

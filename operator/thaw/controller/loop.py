@@ -25,6 +25,8 @@ from thaw.kube.apply import Subject
 from thaw.kube.kinds import Kind
 
 _FOLLOW_SECONDS = 5.0
+_RESYNC_SECONDS = 600.0
+"""Everything is looked at so often even if nothing seems to happen: a lost word costs minutes, not for ever."""
 _HOT_PASSES, _HOT_PAUSE = 25, 1.0
 """So many passes in a row without a pause are no progress, whatever they think."""
 log = structlog.get_logger(__name__)
@@ -150,11 +152,12 @@ class _One(Generic[S]):
         if hot:
             await asyncio.sleep(_HOT_PAUSE)
             return
+        timeout = _RESYNC_SECONDS if plan.requeue_after is None else plan.requeue_after
         waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._listener.event.wait())]
         if plan.follow is not None:
             waits.append(asyncio.ensure_future(self._follow(plan.follow.agent, plan.follow.snapshot_uid)))
         try:
-            await asyncio.wait(waits, timeout=plan.requeue_after, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in waits:
                 task.cancel()

@@ -32,6 +32,9 @@ class Metrics:
             buckets=_PUBLISH_BUCKETS,
             registry=self.registry,
         )
+        self.own_events = Counter(
+            "thaw_operator_own_events_total", "Heartbeats that came back by way of a watch.", registry=self.registry
+        )
         self._states: dict[str, str] = {}
 
     def saw(self, uid: str, plan: Plan) -> None:

@@ -108,6 +108,7 @@ async def own_event(memo: kopf.Memo, namespace: str | None, name: str, **_: Any)
     context: Context = memo.context
     if (namespace, name) == (context.settings.namespace, health.LEASE_NAME):
         context.health.seen()
+        context.metrics.own_events.inc()
 
 
 def _pods_wake(wakes: Wakes) -> OnEvent:

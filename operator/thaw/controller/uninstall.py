@@ -1,15 +1,20 @@
-"""Takes Thaw's runtime off every node, before the agents that can do it are deleted."""
+"""Takes Thaw's runtime off every node, before the agents that can do it are deleted.
+
+Function pods go first: containerd cannot delete their containers without thaw-runc, so an agent refuses while there are
+any. Gateways may still make new ones, therefore it is done in every round.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 import structlog
 
 from thaw import names
 from thaw.controller.options import OperatorSettings
-from thaw.errors import NodeError
+from thaw.errors import Conflict, ThawError
 from thaw.kube.agents import Agents, agents_by_node
 from thaw.kube.client import Kube, connect_with_retry
 from thaw.kube.kinds import NODE, POD
@@ -40,17 +45,32 @@ async def _every_node(kube: Kube, agents: Agents, settings: OperatorSettings) ->
         pods, _ = await kube.list(POD, settings.namespace, f"{names.LABEL_COMPONENT}=agent")
         ready = agents_by_node(pods)
         wanted = {p["spec"]["nodeName"] for p in pods if p["spec"].get("nodeName")}
-        for node in sorted(set(ready) - done):
-            try:
-                await agents.uninstall(ready[node])
-                await _unlabel(kube, node)
-                done.add(node)
-                log.info("off the node", node=node)
-            except NodeError as e:
-                log.warning("agent did not uninstall", node=node, error=str(e))
+        await _delete_function_pods(kube)
+        left = sorted(set(ready) - done)
+        answers = await asyncio.gather(*(_one_node(kube, agents, node, ready[node]) for node in left))
+        done |= {node for node, off in zip(left, answers, strict=True) if off}
         if wanted <= done or time.monotonic() >= deadline:
             return wanted - done
         await asyncio.sleep(_PAUSE)
+
+
+async def _one_node(kube: Kube, agents: Agents, node: str, agent: str) -> bool:
+    try:
+        await agents.uninstall(agent)
+        await _unlabel(kube, node)
+    except ThawError as e:
+        log.warning("not off the node yet", node=node, error=str(e))
+        return False
+    log.info("off the node", node=node)
+    return True
+
+
+async def _delete_function_pods(kube: Kube) -> None:
+    pods, _ = await kube.list(POD, labels=names.LABEL_ROLE)
+    for pod in pods:
+        meta = pod["metadata"]
+        with contextlib.suppress(Conflict):
+            await kube.delete(POD, meta["namespace"], meta["name"], uid=meta["uid"])
 
 
 async def _unlabel(kube: Kube, node: str) -> None:
