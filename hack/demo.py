@@ -19,7 +19,7 @@ from rich.table import Table
 
 EXAMPLE = Path(__file__).parent / "examples" / "hello.yaml"
 FUNCTION, VERSION, NAMESPACE = "hello", "hello-1", "default"
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def kubectl(*arguments: str) -> str:
