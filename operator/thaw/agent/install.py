@@ -96,7 +96,7 @@ class Installer:
         if await in_thread(self._revert):
             await self._restart()
         paths = self._paths
-        for folder in (paths.snapshots, paths.index, paths.code, paths.tmp):
+        for folder in (paths.snapshots, paths.index, paths.code, paths.tmp, paths.archives):
             await in_thread(shutil.rmtree, folder, True)
         (paths.lib / "boot").unlink(missing_ok=True)
         for mount in (paths.opt, paths.run):

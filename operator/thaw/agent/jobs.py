@@ -8,7 +8,9 @@
 ``done``       or ``failed``, with a reason and whether another try may help
 =============  ==============================================================================================
 
-Whatever happens, the kubelet's archive and the job's folder are removed; after a crash, at the next start.
+Whatever happens, the kubelet's archive and the job's folder are removed. The kubelet goes on when its caller has
+crashed or lost patience, so a note of each archive that it was asked for outlives both, and :meth:`Jobs.sweep` looks
+again.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import asyncio
 import json
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -46,7 +49,8 @@ _KEPT = 256
 """Jobs remembered after their end; of those that went well the store knows as much."""
 _CLOSING = 2.0
 """Seconds that connections get to close before the dump."""
-_NOTE = "archives-"
+_LATE = 60.0
+"""Seconds beyond the kubelet's own timeout in which an archive may still appear that nobody waits for any more."""
 
 log = structlog.get_logger("thaw.agent.jobs")
 
@@ -106,6 +110,8 @@ class _Job:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     connections: tuple[str, ...] = ()
+    dumping: bool = False
+    """Whether the kubelet may still be writing an archive."""
 
     def at(self, phase: JobPhase, **facts: Any) -> None:
         self.state = self.state.model_copy(update={"phase": phase, **facts})
@@ -177,6 +183,24 @@ class Jobs:
             removed += (["manifest"] if known else []) + ([f"{collected} chunks"] if collected else [])
         return removed
 
+    def sweep(self) -> int:
+        """Removes archives that no job waits for: of jobs that a crash cut off, or that the kubelet kept waiting.
+
+        Called at the agent's start and every few seconds; tells how many.
+        """
+        tools, removed = self._tools, 0
+        active = [job for job in self._jobs.values() if not job.over]
+        busy = {job.id for job in active} | {_prefix(job.request) for job in active}
+        for note in tools.paths.archives.iterdir():
+            prefix = _noted_prefix(note)
+            if note.name in busy or prefix in busy:
+                continue  # that job removes them when it ends
+            if prefix:
+                removed += archive.remove_archives(tools.paths.checkpoints, prefix)
+            if not prefix or time.time() - note.stat().st_mtime > tools.settings.checkpoint_timeout + _LATE:
+                note.unlink(missing_ok=True)
+        return removed
+
     async def close(self) -> None:
         """Ends all jobs; those that were not done begin anew when they are asked for again."""
         for job in list(self._jobs.values()):
@@ -244,11 +268,20 @@ class Jobs:
             await asyncio.sleep(0.02)
 
     async def _dump(self, job: _Job, folder: Path, report: Report) -> Path:
-        paths, request = self._tools.paths, job.request
-        await in_thread(_note_archives, paths, job)
-        # To its end: the kubelet would go on without us, and leave an archive that nobody knows of.
-        path = await to_the_end(self._tools.kubelet.checkpoint(request.namespace, request.name, request.container))
+        await in_thread(_note_archives, self._tools.paths, job)
+        # To its end: the kubelet would go on without us.
+        path = await to_the_end(self._ask_kubelet(job))
         return await in_thread(self._unpack, job, folder, report, path)
+
+    async def _ask_kubelet(self, job: _Job) -> Path:
+        request, job.dumping = job.request, True
+        try:
+            path = await self._tools.kubelet.checkpoint(request.namespace, request.name, request.container)
+        except CheckpointError as e:
+            job.dumping = e.code in ("Timeout", "Unreachable")
+            raise
+        job.dumping = False
+        return path
 
     def _unpack(self, job: _Job, folder: Path, report: Report, path: Path) -> Path:
         paths, tree = self._tools.paths, folder / "tree"
@@ -333,22 +366,13 @@ class Jobs:
         )
 
 
-def sweep(paths: Paths) -> int:
-    """At the agent's start: removes archives of jobs that a crash cut off; tells how many."""
-    removed = 0
-    for note in paths.tmp.glob(f"{_NOTE}*"):
-        try:
-            prefix = json.loads(read_small(note, 4096) or b"")["prefix"]
-        except (ValueError, KeyError, TypeError):
-            continue
-        if isinstance(prefix, str) and prefix.startswith("checkpoint-"):
-            removed += archive.remove_archives(paths.checkpoints, prefix)
-        note.unlink(missing_ok=True)
-    return removed
-
-
-def _note_file(paths: Paths, snapshot_id: str) -> Path:
-    return paths.tmp / f"{_NOTE}{snapshot_id}"
+def _noted_prefix(note: Path) -> str:
+    """What a note says; nothing if it makes no sense."""
+    try:
+        prefix = json.loads(read_small(note, 4096) or b"")["prefix"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return prefix if isinstance(prefix, str) and prefix.startswith("checkpoint-") else ""
 
 
 def _prefix(request: SnapshotRequest) -> str:
@@ -357,7 +381,7 @@ def _prefix(request: SnapshotRequest) -> str:
 
 def _note_archives(paths: Paths, job: _Job) -> None:
     """Written before the kubelet is asked: an archive made while we crash must be found again."""
-    write_atomic(_note_file(paths, job.id), json.dumps({"prefix": _prefix(job.request)}).encode())
+    write_atomic(paths.archives / job.id, json.dumps({"prefix": _prefix(job.request)}).encode())
 
 
 def _remove_archives(paths: Paths, request: SnapshotRequest) -> int:
@@ -366,7 +390,8 @@ def _remove_archives(paths: Paths, request: SnapshotRequest) -> int:
 
 def _clean(paths: Paths, job: _Job, folder: Path) -> None:
     _remove_archives(paths, job.request)
-    _note_file(paths, job.id).unlink(missing_ok=True)
+    if not job.dumping:
+        (paths.archives / job.id).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

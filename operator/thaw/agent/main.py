@@ -66,11 +66,11 @@ async def serve(settings: AgentSettings, paths: Paths) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    swept = await asyncio.to_thread(prepare, paths)
+    await asyncio.to_thread(prepare, paths)
     installer = Installer(paths, host)
     trouble = await installed(installer)
     info = await node.inspect(host, settings.node_name, paths.proc, trouble=trouble)
-    log.info("agent.ready", archives_swept=swept, **info.to_json())
+    log.info("agent.ready", **info.to_json())
     async with build(settings, paths, Node(info, monotonic()), installer) as api:
         watch = asyncio.create_task(_watch(api, settings, paths, host, trouble))
         try:
@@ -81,12 +81,10 @@ async def serve(settings: AgentSettings, paths: Paths) -> None:
             await api.jobs.close()
 
 
-def prepare(paths: Paths) -> int:
-    """Folders, and what a crash left behind; tells how many archives."""
+def prepare(paths: Paths) -> None:
+    """Makes the folders and clears what a crash left in them."""
     paths.prepare()
-    swept = jobs.sweep(paths)
     Cache.sweep(paths)
-    return swept
 
 
 async def installed(installer: Installer) -> str:
@@ -160,14 +158,26 @@ async def _listen(api: Api, stop: asyncio.Event) -> None:
 
 
 async def _watch(api: Api, settings: AgentSettings, paths: Paths, host: Host, trouble: str) -> None:
-    """Beats, takes back grants of pods that are over, and looks at the node again from time to time."""
+    """Beats, clears away what nobody needs any more, and looks at the node again from time to time.
+
+    A failure is logged and is not the end of it: a full disk today may be an empty one tomorrow.
+    """
     looked = monotonic()
     while True:
         api.node.beat = monotonic()
-        if paths.grants.is_dir():  # not after an uninstall
-            for uid in await asyncio.to_thread(api.instances.sweep):
-                log.info("grant.swept", pod=uid)
-            if monotonic() - looked > _INSPECT_EVERY:
-                looked = monotonic()
-                api.node.info = await node.inspect(host, settings.node_name, paths.proc, trouble=trouble)
+        try:
+            if paths.grants.is_dir():  # not after an uninstall
+                await _sweep(api)
+                if monotonic() - looked > _INSPECT_EVERY:
+                    looked = monotonic()
+                    api.node.info = await node.inspect(host, settings.node_name, paths.proc, trouble=trouble)
+        except (OSError, ThawError):
+            log.exception("agent.sweep_failed")
         await asyncio.sleep(_SWEEP_EVERY)
+
+
+async def _sweep(api: Api) -> None:
+    for uid in await asyncio.to_thread(api.instances.sweep):
+        log.info("grant.swept", pod=uid)
+    if archives := api.jobs.sweep():
+        log.info("archives.swept", count=archives)

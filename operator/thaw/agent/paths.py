@@ -88,6 +88,11 @@ class Paths:
         return self.lib / "tmp"
 
     @property
+    def archives(self) -> Path:
+        """Notes of the kubelet's archives that were asked for, until they are known to be gone."""
+        return self.lib / "archives"
+
+    @property
     def checkpoints(self) -> Path:
         """Where the kubelet writes archives."""
         return self._at(str(CHECKPOINTS).lstrip("/"))
@@ -115,7 +120,7 @@ class Paths:
         """Makes the folders, root's alone but for what functions must read."""
         for folder in (self.run, self.grants, self.reports, self.pods, self.work):
             _private(folder)
-        for folder in (self.lib, self.snapshots, self.index, self.code, self.tmp):
+        for folder in (self.lib, self.snapshots, self.index, self.code, self.tmp, self.archives):
             _private(folder)
 
 

@@ -114,32 +114,65 @@ async def test_after_a_restart_what_was_not_begins_anew(world: World) -> None:
     assert (await run(world)).phase == "done"
 
 
-async def test_what_a_crash_left_is_swept(world: World) -> None:
+async def test_an_archive_that_comes_after_a_crash_is_swept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.pod.start()
     world.kubelet.go.clear()
     await world.jobs.start("s1", world.request())
     await until(lambda: world.kubelet.asked)
-    # A crash: the kubelet writes its archive, nobody takes it.
-    notes = {path.name: path.read_bytes() for path in world.paths.tmp.iterdir()}
+    crashed, notes = world.jobs, {path.name: path.read_bytes() for path in world.paths.archives.iterdir()}
     world.kubelet.go.set()
-    assert (await world.jobs.get("s1", 30)).phase == "done"
+    await crashed.get("s1", 30)
+    # The agent after the crash: the note is there, the kubelet is still at work.
     for name, data in notes.items():
-        (world.paths.tmp / name).write_bytes(data)
+        (world.paths.archives / name).write_bytes(data)
+    world.restart()
+    assert world.jobs.sweep() == 0
     own = world.paths.checkpoints / world.kubelet.name("ns", "pod-1", "function")
     other = world.paths.checkpoints / world.kubelet.name("ns", "somebody-elses", "function")
     for path in (own, other):
         path.write_bytes(b"archive")
-    assert jobs.sweep(world.paths) == 1
+    assert world.jobs.sweep() == 1
     assert list(world.paths.checkpoints.iterdir()) == [other]
-    assert list(world.paths.tmp.iterdir()) == []
+    # And when no more can come, the note goes.
+    assert len(list(world.paths.archives.iterdir())) == 1
+    monkeypatch.setattr(jobs, "_LATE", -1000.0)
+    assert world.jobs.sweep() == 0
+    assert list(world.paths.archives.iterdir()) == []
+
+
+@pytest.mark.parametrize("code", ["Timeout", "Unreachable"])
+async def test_an_archive_that_comes_after_our_patience_is_swept(world: World, code: str) -> None:
+    world.pod.start()
+    world.kubelet.error = CheckpointError(code, "too slow", retryable=True)
+    assert (await run(world)).phase == "failed"
+    late = world.paths.checkpoints / world.kubelet.name("ns", "pod-1", "function")
+    late.write_bytes(b"archive")
+    assert world.jobs.sweep() == 1
+    assert not late.exists()
+
+
+async def test_the_archive_of_a_job_at_work_is_not_swept(world: World) -> None:
+    world.pod.start()
+    world.kubelet.go.clear()
+    await world.jobs.start("s1", world.request())
+    await until(lambda: world.kubelet.asked)
+    archive = world.paths.checkpoints / world.kubelet.name("ns", "pod-1", "function")
+    archive.write_bytes(b"half")
+    # A note that an earlier job left for the very same container changes nothing.
+    (world.paths.archives / "earlier").write_bytes((world.paths.archives / "s1").read_bytes())
+    assert world.jobs.sweep() == 0
+    assert archive.exists()
+    world.kubelet.go.set()
+    assert (await world.jobs.get("s1", 30)).phase == "done"
 
 
 @pytest.mark.parametrize("note", [b"", b"[]", b'{"prefix": ""}', b'{"prefix": 1}', b'{"prefix": "other-"}'])
 async def test_a_note_that_makes_no_sense_removes_nothing(world: World, note: bytes) -> None:
-    (world.paths.tmp / "archives-x").write_bytes(note)
+    (world.paths.archives / "x").write_bytes(note)
     (world.paths.checkpoints / "other-2026.tar").write_bytes(b"x")
-    assert jobs.sweep(world.paths) == 0
+    assert world.jobs.sweep() == 0
     assert len(list(world.paths.checkpoints.iterdir())) == 1
+    assert list(world.paths.archives.iterdir()) == []
 
 
 # ---------------------------------------------------------------- failures

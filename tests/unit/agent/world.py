@@ -172,6 +172,6 @@ class World:
 
     def leftovers(self) -> list[str]:
         """What no job, however it ended, may leave."""
-        places = (self.paths.tmp, self.paths.checkpoints)
+        places = (self.paths.tmp, self.paths.checkpoints, self.paths.archives)
         staged = [path for prefix in ("staging", "gc") for path, _ in self.bucket.list(prefix)]
         return [str(path) for place in places for path in place.iterdir()] + staged

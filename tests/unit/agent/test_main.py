@@ -1,0 +1,101 @@
+"""Putting the agent together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from thaw.agent import main
+from thaw.agent.install import InstallError
+from thaw.agent.options import AgentSettings
+from thaw.agent.paths import Paths
+from thaw.agent.server import Node
+from thaw.api.node import NodeInfo
+from thaw.errors import StoreError
+from unit.agent.world import HERE
+
+
+class FakeInstaller:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    async def install(self) -> bool:
+        if self.error:
+            raise self.error
+        return True
+
+    async def uninstall(self, running) -> None:
+        assert running() == []
+
+
+def current() -> Node:
+    return Node(NodeInfo(node="n1", checkpoint=True, fingerprint=HERE), monotonic())
+
+
+async def test_a_node_that_cannot_be_installed_on_is_served_with_the_reason() -> None:
+    assert await main.installed(FakeInstaller()) == ""
+    assert await main.installed(FakeInstaller(InstallError("no containerd"))) == "no containerd"
+
+
+async def test_a_snapshot_of_another_processor_is_refused_by_the_built_agent(paths: Paths, tmp_path: Path) -> None:
+    settings = AgentSettings(store_url=f"file://{tmp_path}/store")
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    async with main.build(settings, paths, current(), FakeInstaller()) as api:
+        for name, cpu in (("here", HERE.cpu), ("elsewhere", "xyz")):
+            fingerprint = HERE.model_copy(update={"cpu": cpu}).to_json()
+            api.store.put(name, tree, {"fingerprint": fingerprint})
+        assert (await api.cache.snapshot("here")).is_dir()
+        with pytest.raises(StoreError, match="another processor"):
+            await api.cache.snapshot("elsewhere")
+
+
+async def test_after_an_uninstall_the_node_cannot(paths: Paths, tmp_path: Path) -> None:
+    node = current()
+    async with main.build(AgentSettings(store_url="memory:///"), paths, node, FakeInstaller()) as api:
+        await api.uninstall()
+    assert (node.info.checkpoint, node.info.reason) == (False, "Thaw was taken off this node")
+
+
+async def test_a_store_of_no_known_kind_is_said_at_the_start(paths: Paths) -> None:
+    with pytest.raises(StoreError, match="gopher"):
+        async with main.build(AgentSettings(store_url="gopher://x"), paths, current(), FakeInstaller()):
+            pass
+
+
+async def test_the_sweeper_survives_what_it_meets(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "_SWEEP_EVERY", 0.01)
+    settings, node = AgentSettings(store_url="memory:///"), current()
+    async with main.build(settings, paths, node, FakeInstaller()) as api:
+        calls = []
+
+        def sweep() -> list[str]:
+            calls.append(node.beat)
+            raise OSError("the disk is full")
+
+        monkeypatch.setattr(api.instances, "sweep", sweep)
+        watch = asyncio.create_task(main._watch(api, settings, paths, None, ""))
+        async with asyncio.timeout(20):
+            while len(calls) < 3:
+                await asyncio.sleep(0.01)
+        watch.cancel()
+        assert calls == sorted(set(calls)), "each round beats anew"
+
+
+def test_logs_are_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    import structlog
+
+    before = structlog.get_config()
+    try:
+        main.configure_logs("warning")
+        logger = structlog.get_logger("x")
+        logger.info("quiet")
+        logger.warning("loud", snapshot="s1")
+    finally:
+        structlog.configure(**before)
+    [line] = capsys.readouterr().out.splitlines()
+    assert {"event": "loud", "snapshot": "s1", "level": "warning"}.items() <= json.loads(line).items()
