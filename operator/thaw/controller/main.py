@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sys
 import threading
 
@@ -64,10 +63,7 @@ def configure_logging(level: str) -> None:
 
 
 async def _until_told(settings: OperatorSettings) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await operate(settings, stop)
+    await operate(settings, asyncio.Event())
 
 
 def main() -> None:

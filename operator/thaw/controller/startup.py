@@ -97,9 +97,11 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
 
 @kopf.on.cleanup()
 async def stop(memo: kopf.Memo, **_: Any) -> None:
-    """Closes everything."""
-    context: Context = memo.context
-    await context.close()
+    """Closes everything. The flag is set also after a signal, or kopf's wait for it is what it waits 5 s for."""
+    memo.stop.set()
+    context: Context | None = memo.get("context")
+    if context is not None:  # None: the start itself failed
+        await context.close()
 
 
 @kopf.on.event(LEASE.group, LEASE.version, LEASE.plural)
