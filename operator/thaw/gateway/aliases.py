@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 from thaw import names
 from thaw.api.v1alpha1 import FunctionAlias
+from thaw.build.objects import alias_object
 from thaw.errors import Conflict, InvokeError
 from thaw.gateway import answers, inputs, shapes
 from thaw.gateway.arns import Arns
@@ -42,7 +42,7 @@ class Aliases:
             "apiVersion": names.API_VERSION,
             "kind": "FunctionAlias",
             "metadata": {
-                "name": object_name(function, spec["name"]),
+                "name": alias_object(function, spec["name"]),
                 "namespace": namespace,
                 "ownerReferences": [_owned_by(owner)],
             },
@@ -110,14 +110,6 @@ class Aliases:
     async def _answer(self, written: Object) -> Json:
         await self.watch.caught_up(self.watch.aliases, written)
         return self.shapes.alias(FunctionAlias.model_validate(written))
-
-
-def object_name(function: str, alias: str) -> str:
-    """A FunctionAlias object's name; aliases may hold what object names may not, so those get a hash."""
-    plain = alias.lower().replace("_", "-").strip("-")
-    if plain == alias:
-        return f"{function}-{alias}"
-    return f"{function}-{plain}-{hashlib.sha256(alias.encode()).hexdigest()[:8]}".replace("--", "-")
 
 
 def _owned_by(function: Object) -> Object:

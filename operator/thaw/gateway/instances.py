@@ -278,16 +278,19 @@ class Starter:
         )
         try:
             await asyncio.wait({asked, trouble}, return_when=asyncio.FIRST_COMPLETED)
-            if asked.done():
-                report = asked.result()
-            else:
-                raise StartFailed(trouble.result() or "its pod did not start", retryable=False)
+            if not asked.done():
+                raise self._died(pod, trouble.result() or "its pod did not start")
+            report = asked.result()
         finally:
             asked.cancel()
             trouble.cancel()
         if report.state == "failed":
             raise StartFailed(report.restore_error or "its container failed to start", retryable=True)
         return report
+
+    def _died(self, pod: _Pod, what: str) -> ThawError:
+        words = _last_words(self._watch.pod(pod.namespace, pod.name, pod.uid))
+        return InitFailed(words) if words is not None else StartFailed(what, retryable=False)
 
     async def _long_poll(self, pod: _Pod) -> Report:
         while True:
@@ -389,6 +392,8 @@ class Starter:
         task.add_done_callback(self._background.discard)
 
 
+_OWN_EXITS = {"Error", "Completed", "OOMKilled"}
+"""How a process ends by its own fault; all else (StartError, Evicted, …) is the platform's."""
 _STUCK = {
     "ErrImagePull",
     "ImagePullBackOff",
@@ -415,7 +420,7 @@ def _trouble(pod: Object | None) -> str | None:
 
 
 def _last_words(pod: Object | None) -> dict[str, Any] | None:
-    """What thaw-init wrote to the termination log, as Lambda's error; None while the container has not ended."""
+    """What thaw-init wrote to the termination log, as Lambda's error; None unless the container ended by itself."""
     for status in (pod or {}).get("status", {}).get("containerStatuses", []):
         ended = status.get("state", {}).get("terminated")
         if status["name"] == names.FUNCTION_CONTAINER and ended:
@@ -425,6 +430,8 @@ def _last_words(pod: Object | None) -> dict[str, Any] | None:
                 words = None
             if isinstance(words, dict) and "errorType" in words:
                 return words
-            text = ended.get("message") or f"{ended.get('reason', 'exited')} with status {ended.get('exitCode')}"
+            if ended.get("reason") not in _OWN_EXITS:
+                return None
+            text = ended.get("message") or f"{ended['reason']} with status {ended.get('exitCode')}"
             return {"errorType": "Runtime.ExitError", "errorMessage": f"Runtime exited during initialisation: {text}"}
     return None

@@ -30,8 +30,8 @@ async def serve(settings: GatewaySettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     health = server.health_application(
         gateway.front.metrics,
-        alive=lambda: not synced.is_set() or gateway.leases.healthy(),
-        ready=lambda: synced.is_set() and not stop.is_set(),
+        alive=lambda: synced.is_set() and gateway.leases.healthy(),
+        ready=lambda: not stop.is_set(),
     )
     tasks = [asyncio.ensure_future(run) for run in gateway.watch.runs()]
     health_runner = await _listen(health, names.METRICS_PORT)

@@ -48,7 +48,11 @@ def health_application(metrics: Metrics, *, alive: Callable[[], bool], ready: Ca
     """The application on the metrics' port: ``/healthz``, ``/readyz``, ``/metrics``."""
 
     async def healthz(_request: web.Request) -> web.Response:
-        return web.Response(text="ok\n") if alive() else web.Response(status=503, text="the watch is stuck\n")
+        return (
+            web.Response(text="ok\n")
+            if alive()
+            else web.Response(status=503, text="the watch has not begun, or is stuck\n")
+        )
 
     async def readyz(_request: web.Request) -> web.Response:
         return web.Response(text="ok\n") if alive() and ready() else web.Response(status=503, text="not ready\n")

@@ -11,6 +11,7 @@ import structlog
 
 from thaw import names
 from thaw.api.v1alpha1 import FrozenTemplate, Function, FunctionAlias, FunctionVersion
+from thaw.build.common import owner_reference
 from thaw.errors import ClusterError, InvokeError, NotFound
 from thaw.gateway import answers, templates
 from thaw.gateway.arns import Arns
@@ -121,7 +122,7 @@ class Targets:
             function=function.metadata.name,
             qualifier=names.LATEST,
             version_name="",
-            owner=_owner("Function", function.metadata.name, function.metadata.uid),
+            owner=owner_reference("Function", function.metadata.name, function.metadata.uid),
             template=template,
             template_hash=templates.template_hash(template),
             snap_start=False,
@@ -137,7 +138,7 @@ class Targets:
             function=version.spec.function_name,
             qualifier=version.status.version,
             version_name=version.metadata.name,
-            owner=_owner("FunctionVersion", version.metadata.name, version.metadata.uid),
+            owner=owner_reference("FunctionVersion", version.metadata.name, version.metadata.uid),
             template=template,
             template_hash=digest,
             snap_start=snap_start,
@@ -168,7 +169,7 @@ class Targets:
 
     def _on_version(self, version: FunctionVersion) -> None:
         """Reads templates before anybody asks."""
-        if version.status.version and version.metadata.uid not in self._templates:
+        if version.status.version and not version.status.duplicate_of and version.metadata.uid not in self._templates:
             task = asyncio.get_running_loop().create_task(self._prefetch(version))
             self._prefetches.add(task)
             task.add_done_callback(self._prefetches.discard)
@@ -202,7 +203,3 @@ def _refuse_by_state(version: FunctionVersion, template: FrozenTemplate) -> None
                 raise InvokeError(409, "SnapStartNotReadyException", text)
         case _:
             raise answers.in_state("Pending", status.state_reason)
-
-
-def _owner(kind: str, name: str, uid: str) -> Object:
-    return {"apiVersion": names.API_VERSION, "kind": kind, "name": name, "uid": uid, "controller": True}

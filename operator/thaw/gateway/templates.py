@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Mapping
 
-from thaw.api.v1alpha1 import Code, FrozenTemplate, Function
+from thaw.api.v1alpha1 import FrozenTemplate, Function
+from thaw.decide import template as frozen
 from thaw.gateway import answers
+
+_NOT_INSTANCES = {"description", "scaling", "auto_publish_alias"}
 
 
 def of_latest(function: Function, runtimes: Mapping[str, str]) -> FrozenTemplate:
@@ -16,27 +18,17 @@ def of_latest(function: Function, runtimes: Mapping[str, str]) -> FrozenTemplate
 
     :raises InvokeError: the runtime has no image here.
     """
-    spec = function.spec
-    image = spec.code.image or runtimes.get(spec.runtime or "", "")
-    if not image:
-        raise answers.invalid(f"The runtime {spec.runtime} has no image in this installation")
-    return FrozenTemplate(spec=spec, image=image, code_sha256=code_sha256(spec.code))
-
-
-def code_sha256(code: Code) -> str:
-    """Lambda's CodeSha256: base64 for a package; an image's digest as it is written."""
-    if code.zip is not None:
-        return base64.b64encode(bytes.fromhex(code.zip.sha256)).decode()
-    if code.inline is not None:
-        text = json.dumps(code.inline, sort_keys=True, separators=(",", ":"))
-        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return (code.image or "").partition("@sha256:")[2]
+    template = frozen.freeze(function.spec, runtimes)
+    if not template.image:
+        raise answers.invalid(f"The runtime {function.spec.runtime} has no image in this installation")
+    return template
 
 
 def template_hash(template: FrozenTemplate) -> str:
-    """Tells templates apart whose instances must not stand in for each other."""
-    spec = template.spec.model_dump(
-        mode="json", by_alias=True, exclude={"description", "scaling", "auto_publish_alias"}
-    )
-    text = json.dumps([spec, template.image], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """Tells templates apart whose instances must not stand in for each other.
+
+    Not the operator's hash, which says whether a publish would be a new version: a changed description needs no new
+    instances, a changed runtime image does.
+    """
+    spec = template.spec.model_dump(mode="json", by_alias=True, exclude=_NOT_INSTANCES)
+    return hashlib.sha256(json.dumps([spec, template.image], sort_keys=True).encode()).hexdigest()[:16]

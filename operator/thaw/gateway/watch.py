@@ -179,7 +179,7 @@ class Watch:
 
     def _on_version(self, type_: str, item: Object) -> None:
         version = _parse(FunctionVersion, item)
-        if version is not None and version.status.version:
+        if version is not None and version.status.version and not version.status.duplicate_of:
             key = (version.metadata.namespace, version.spec.function_name, version.status.version)
             if not _is_gone(type_, item):
                 self._versions[key] = version
