@@ -83,7 +83,7 @@ def _node(node: Mapping[str, Any], defs: Mapping[str, Any], *, defaults: bool) -
             case "default" if not defaults or value in (None, "", [], {}):
                 continue
             case "description":
-                out["description"] = " ".join(value.split())
+                out["description"] = " ".join(value.replace("``", "").split())
             case "additionalProperties" | "title" | "$defs" | "readOnly" | "x-thaw-optional":
                 continue
             case "const":
@@ -100,7 +100,7 @@ def _node(node: Mapping[str, Any], defs: Mapping[str, Any], *, defaults: bool) -
 
 
 def _whole_default(node: Mapping[str, Any], out: Schema) -> Schema:
-    """The default of an object that is always there: its fields' defaults, in full, for the server checks rules on it."""
+    """An always present object's default: its fields' defaults, in full, for the server checks the rules on it."""
     inner = {name: child["default"] for name, child in out["properties"].items() if "default" in child}
     return {"default": inner} if inner and not node.get("x-thaw-optional") else {}
 

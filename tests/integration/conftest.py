@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from apiserver import Kubectl, Missing, find_binaries, running
+from integration.apiserver import Kubectl, Missing, find_binaries, running
 
 ROOT = Path(__file__).resolve().parents[2]
 

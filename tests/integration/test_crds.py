@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from apiserver import Kubectl
 
+from integration.apiserver import Kubectl
 from thaw.api.v1alpha1 import FunctionVersionStatus, VersionSnapStart
 
 pytestmark = pytest.mark.integration
