@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ Object = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 SHA = "0123456789abcdef" * 4
 API = "thaw.dev/v1alpha1"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left(crds: Kubectl) -> Iterator[None]:
+    """Objects left behind would be reconciled by the operator that later tests run."""
+    yield
+    crds("delete", "fn,fnv,fna,snap", "--all", "--all-namespaces", "--wait=false")
 
 
 def function(name: str = "hello", **spec: Any) -> Object:
