@@ -35,10 +35,11 @@ Object = dict[str, Any]
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs helm; skips without it, but fails under ``CI=true``."""
-    folders = [os.environ.get("THAW_KUBE_BIN"), str(Path.home() / ".cache" / "thaw" / "bin"), os.environ.get("PATH")]
+    cache = Path(os.environ.get("THAW_CACHE") or Path.home() / ".cache" / "thaw")
+    folders = [os.environ.get("THAW_KUBE_BIN"), str(cache / "bin"), os.environ.get("PATH")]
     program = shutil.which("helm", path=os.pathsep.join(folder for folder in folders if folder))
     if program is None:
-        reason = "no helm: run hack/cluster once, or set THAW_KUBE_BIN to a folder that has it"
+        reason = "no helm: run hack/verify once, or set THAW_KUBE_BIN to a folder that has it"
         (pytest.fail if os.environ.get("CI", "").lower() == "true" else pytest.skip)(reason)
     return subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=60)
 

@@ -41,26 +41,52 @@ class Missing(Exception):
 class Binaries:
     """Where the programs are."""
 
-    etcd: tuple[str, ...]
-    kube_apiserver: tuple[str, ...]
+    etcd: Path
+    kube_apiserver: Path
+    """May be the multi-call ``kubernetes``, which is what it is called."""
+
+
+CACHE = Path(os.environ.get("THAW_CACHE") or Path.home() / ".cache" / "thaw")
 
 
 def find_binaries() -> Binaries:
-    """Looks in ``$THAW_KUBE_BIN``, then where hack/cluster puts them, then in ``PATH``.
+    """Looks in ``$THAW_KUBE_BIN``, in hack/'s cache and in ``PATH``, and at last in the node of a kind cluster.
 
     :raises Missing: naming the program and what to do.
     """
-    folders = [os.environ.get("THAW_KUBE_BIN"), str(Path.home() / ".cache" / "thaw" / "bin"), os.environ.get("PATH")]
+    return Binaries(_find("etcd"), _find("kube-apiserver"))
+
+
+def _find(name: str) -> Path:
+    # What hack/node-image/assembled builds lies in folders named by hashes: the newest is the current one.
+    built = sorted(CACHE.glob("go/*/"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    folders = [os.environ.get("THAW_KUBE_BIN"), str(CACHE / "bin"), *map(str, built), os.environ.get("PATH")]
     path = os.pathsep.join(folder for folder in folders if folder)
+    if found := shutil.which(name, path=path):
+        return Path(found)
+    if name.startswith("kube") and (multi := shutil.which("kubernetes", path=path)):
+        return Path(multi)
+    if taken := _take_from_node(name, CACHE / "bin"):
+        return taken
+    raise Missing(f"no {name}: run hack/cluster up once, or set THAW_KUBE_BIN to a folder that has it")
 
-    def find(name: str) -> tuple[str, ...]:
-        if found := shutil.which(name, path=path):
-            return (found,)
-        if name.startswith("kube") and (multi := shutil.which("kubernetes", path=path)):
-            return (multi, name)
-        raise Missing(f"no {name}: run hack/cluster once, or set THAW_KUBE_BIN to a folder that has it")
 
-    return Binaries(find("etcd"), find("kube-apiserver"))
+def _take_from_node(name: str, folder: Path) -> Path | None:
+    """Copies the program that a kind cluster's control plane is running, whose image does not lie on this machine."""
+    if shutil.which("docker") is None:
+        return None
+    listing = ["docker", "ps", "-q", "--filter=label=io.x-k8s.kind.role=control-plane"]
+    nodes = subprocess.run(listing, capture_output=True, text=True, check=False).stdout.split()
+    script = f'for p in /proc/[0-9]*; do [ "$(cat $p/comm)" != {name} ] || exec cat $p/exe; done; exit 1'
+    for node in nodes:
+        taken = subprocess.run(["docker", "exec", node, "sh", "-c", script], capture_output=True, check=False)
+        if taken.returncode == 0 and taken.stdout[:4] == b"\x7fELF":
+            folder.mkdir(parents=True, exist_ok=True)
+            part = folder / f"{name}.{os.getpid()}.part"
+            part.write_bytes(taken.stdout)
+            part.chmod(0o755)
+            return part.rename(folder / name)
+    return None
 
 
 @contextlib.contextmanager
@@ -74,9 +100,9 @@ def running(folder: Path, binaries: Binaries) -> Iterator[Path]:
     etcd_url = f"http://{LOOPBACK}:{client_port}"
     etcd_peer = f"http://{LOOPBACK}:{peer_port}"
     etcd = (
-        *binaries.etcd,
+        str(_called("etcd", binaries.etcd, folder)),
         "--name=thaw",
-        f"--data-dir={folder / 'etcd'}",
+        f"--data-dir={folder / 'etcd-data'}",
         f"--listen-client-urls={etcd_url}",
         f"--advertise-client-urls={etcd_url}",
         f"--listen-peer-urls={etcd_peer}",
@@ -86,7 +112,7 @@ def running(folder: Path, binaries: Binaries) -> Iterator[Path]:
         "--log-level=error",
     )
     apiserver = (
-        *binaries.kube_apiserver,
+        str(_called("kube-apiserver", binaries.kube_apiserver, folder)),
         f"--etcd-servers={etcd_url}",
         f"--bind-address={LOOPBACK}",
         f"--advertise-address={LOOPBACK}",
@@ -110,6 +136,13 @@ def running(folder: Path, binaries: Binaries) -> Iterator[Path]:
     with _process(folder, "etcd", etcd), _process(folder, "kube-apiserver", apiserver) as process:
         _wait_until_ready(server, token, folder, process)
         yield _kubeconfig(folder, server, token)
+
+
+def _called(name: str, program: Path, folder: Path) -> Path:
+    """The program under that very name."""
+    link = folder / name
+    link.symlink_to(program.resolve())
+    return link
 
 
 def _free_ports(count: int) -> list[int]:
