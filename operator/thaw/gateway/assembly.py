@@ -62,7 +62,6 @@ def assemble(
     *,
     build: BuildPod,
     control: FunctionControl | None = None,
-    http_port: int | None = None,
 ) -> Gateway:
     """Makes a gateway of its parts; nothing runs yet."""
     metrics, control = Metrics(), control or FunctionControl()
@@ -93,6 +92,6 @@ def assemble(
         events=events,
         arns=arns,
     )
-    proxy = Proxy(targets=targets, pools=pools, metrics=metrics, port=http_port)
+    proxy = Proxy(targets=targets, pools=pools, metrics=metrics)
     front = server.Front(api, proxy, watch.keys, metrics, open_http=settings.http_auth == "open")
     return Gateway(front, watch, pools, leases, events, control, agents, kube)

@@ -77,6 +77,10 @@ class AsyncInvokes:
                 except InvokeError as e:
                     why = str(e)
                     continue
+                except Exception as e:
+                    why = repr(e)
+                    log.exception("event failed", **fields)
+                    return
                 if not outcome.function_error:
                     why = ""
                     return

@@ -29,6 +29,8 @@ BODY_LIMIT = 72 * 1024 * 1024
 _PAGE = 50
 _LARGE = 128 * 1024
 NAMESPACE = web.RequestKey("namespace", str)
+BODY = web.RequestKey("body", bytes)
+"""What was read of the body to check a signature over it."""
 REQUEST_ID = web.RequestKey("request_id", str)
 
 

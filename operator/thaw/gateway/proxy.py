@@ -16,7 +16,7 @@ from thaw.errors import InvokeError
 from thaw.gateway import answers, arns
 from thaw.gateway.functioncontrol import InitFailed
 from thaw.gateway.invoke import start_kind
-from thaw.gateway.lambda_api import REQUEST_ID, start_headers
+from thaw.gateway.lambda_api import BODY, NAMESPACE, REQUEST_ID, start_headers
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.pool import Turn
 from thaw.gateway.pools import Pools
@@ -46,10 +46,8 @@ log = structlog.get_logger(__name__)
 class Proxy:
     """Passes requests on."""
 
-    def __init__(self, *, targets: Targets, pools: Pools, metrics: Metrics, port: int | None = None) -> None:
+    def __init__(self, *, targets: Targets, pools: Pools, metrics: Metrics) -> None:
         self._targets, self._pools, self._metrics = targets, pools, metrics
-        self._port = port
-        """Overrides the functions' own port, in tests."""
         self._session: aiohttp.ClientSession | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -125,7 +123,7 @@ class Proxy:
     async def _send(self, request: web.Request, target: Target, turn: Turn) -> aiohttp.ClientResponse:
         http = target.template.spec.http or Http()
         ip = f"[{turn.instance.ip}]" if ":" in turn.instance.ip else turn.instance.ip
-        url = URL(f"http://{ip}:{self._port or http.port}{_path(request)}", encoded=True)
+        url = URL(f"http://{ip}:{http.port}{_path(request)}", encoded=True)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=target.template.spec.timeout)
         return await self._open().request(
             request.method,
@@ -170,9 +168,9 @@ def _path(request: web.Request) -> str:
 
 
 def _content(request: web.Request) -> AsyncIterator[bytes] | bytes | None:
-    if not request.body_exists:
-        return None
-    return request.content.iter_any() if not request.content.at_eof() else b""
+    if BODY in request:
+        return request[BODY] or None
+    return request.content.iter_any() if request.body_exists else None
 
 
 def _forwarded(request: web.Request) -> CIMultiDict[str]:
@@ -184,6 +182,8 @@ def _forwarded(request: web.Request) -> CIMultiDict[str]:
         headers.popall(name, None)
     if not request.body_exists:
         headers.popall("Content-Length", None)
+    if NAMESPACE in request:
+        headers.popall("Authorization", None)
     peer = request.remote or ""
     before = request.headers.get("X-Forwarded-For")
     headers["X-Forwarded-For"] = f"{before}, {peer}" if before else peer

@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from thaw.errors import ClusterError, InvokeError
 from thaw.gateway import answers, auth
-from thaw.gateway.lambda_api import BODY_LIMIT, NAMESPACE, REQUEST_ID, LambdaApi
+from thaw.gateway.lambda_api import BODY, BODY_LIMIT, NAMESPACE, REQUEST_ID, LambdaApi
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.proxy import Proxy
 
@@ -110,7 +110,10 @@ def _authenticating(front: Front) -> Middleware:
         signed = auth.Request(request.method, path, query, [(k, v) for k, v in request.headers.items()])
         signature, key = auth.identify(signed, front.keys.find, datetime.now(UTC))
         unsigned = signed.header("x-amz-content-sha256") == auth.UNSIGNED
-        auth.verify(signed, signature, key, b"" if unsigned else await request.read())
+        body = b"" if unsigned else await request.read()
+        auth.verify(signed, signature, key, body)
+        if not unsigned:
+            request[BODY] = body
         if not is_api and request.match_info.get("namespace") != key.namespace:
             raise InvokeError(403, "AccessDeniedException", "This access key belongs to another namespace.")
         request[NAMESPACE] = key.namespace

@@ -117,14 +117,24 @@ def code_size(code: Code) -> int:
 
 
 def page(items: Sequence[Json], marker: str, most: int) -> tuple[list[Json], str]:
-    """One page of sorted items, and the marker of the next; a marker is the last item's ARN, hidden in base64."""
-    start = 0
-    if marker:
-        last = base64.urlsafe_b64decode(marker.encode()).decode()
-        start = next((i + 1 for i, item in enumerate(items) if _key(item) == last), len(items))
+    """One page of sorted items, and the marker of the next; it stands also when its item is deleted meanwhile.
+
+    :raises ValueError: the marker is none that was given.
+    """
+    start = _after(items, marker) if marker else 0
     chosen = list(items[start : start + most])
-    more = start + most < len(items)
-    return chosen, base64.urlsafe_b64encode(_key(chosen[-1]).encode()).decode() if more and chosen else ""
+    end = start + len(chosen)
+    if end >= len(items):
+        return chosen, ""
+    return chosen, base64.urlsafe_b64encode(f"{end} {_key(chosen[-1])}".encode()).decode()
+
+
+def _after(items: Sequence[Json], marker: str) -> int:
+    """Where the page after a marker begins: after its item, or where that item was."""
+    text = base64.b64decode(marker.encode(), altchars=b"-_", validate=True).decode()
+    end, _, last = text.partition(" ")
+    found = next((i + 1 for i, item in enumerate(items) if _key(item) == last), None)
+    return found if found is not None else max(int(end) - 1, 0)
 
 
 def _key(item: Json) -> str:

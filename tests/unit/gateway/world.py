@@ -1,4 +1,4 @@
-"""A cluster small enough to read: objects with watches, a scheduler, an operator, an agent, and thaw-inits that answer."""
+"""A small cluster: objects with watches, a scheduler, an operator, an agent, and thaw-inits that answer."""
 
 from __future__ import annotations
 
@@ -321,7 +321,6 @@ class World:
             self.settings,
             build=instance_pod,
             control=FunctionControl(self.port),
-            http_port=self.port,
         )
         self.endpoint = ""
         self._runner: web.AppRunner | None = None
@@ -366,7 +365,8 @@ class World:
 
     def http_function(self, name: str = "web", **spec: Any) -> Object:
         """A function that speaks plain HTTP."""
-        return self.function(name, code={"image": "web:1"}, protocol="http", **spec)
+        http = {"port": self.port, **spec.pop("http", {})}
+        return self.function(name, code={"image": "web:1"}, protocol="http", http=http, **spec)
 
     async def publish(self, name: str = "fn") -> Object:
         """Applies a FunctionVersion, and waits until the operator has numbered it."""
