@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chart_rendering import EVERYTHING, NAMESPACE, NOTHING, render, render_text
+from chart_rendering import CHART, EVERYTHING, NAMESPACE, NOTHING, helm, render, render_text
 from integration.apiserver import Kubectl
 
 pytestmark = pytest.mark.integration
@@ -64,6 +64,13 @@ def test_every_object_is_accepted(crds: Kubectl, variant: tuple[str, ...]) -> No
     )  # fmt: skip
     assert len(done.stdout.splitlines()) == len(render(*variant))
     assert done.stderr == "", "a warning is a complaint as well"
+
+
+def test_the_example_in_the_notes_can_be_pasted(crds: Kubectl) -> None:
+    text = helm("install", "--dry-run=client", "thaw", str(CHART), "--namespace", NAMESPACE).stdout
+    example = text.partition("\nkubectl apply -f - <<END\n")[2].partition("\nEND\n")[0]
+    assert "kind: FunctionVersion" in example
+    crds("create", "--dry-run=server", "-f", "-", stdin=example)
 
 
 def pod(name: str, *, annotations: Any = None, labels: Any = None) -> dict[str, Any]:
