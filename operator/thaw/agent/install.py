@@ -15,7 +15,7 @@ import structlog
 
 from thaw.agent import containerd
 from thaw.agent.errors import Refused
-from thaw.agent.files import write_atomic
+from thaw.agent.files import read_small, write_atomic
 from thaw.agent.host import Host
 from thaw.agent.paths import Paths
 from thaw.agent.threads import in_thread
@@ -31,11 +31,13 @@ network-lock skip
 skip-in-flight
 """
 _SOCKET = "run/containerd/containerd.sock"
+_TASKS = "run/containerd/io.containerd.runtime.v2.task/k8s.io"
 _BACKUP = ".thaw-backup"
 _BACK = 60.0
 """Seconds that containerd may take to come back."""
-_LEAVING = 30.0
-"""Seconds that function pods may take to go before an uninstall gives up."""
+_LEAVING = 10.0
+"""Seconds that function pods may take to go before an uninstall is refused. Short: who asks deletes pods as well, and
+must have its turn again when new ones have come meanwhile."""
 
 log = structlog.get_logger("thaw.agent.install")
 
@@ -80,21 +82,17 @@ class Installer:
         self._pending.unlink(missing_ok=True)
         return True
 
-    async def uninstall(self, running: Callable[[], list[str]]) -> None:
+    async def uninstall(self) -> None:
         """Undoes exactly that, and removes what Thaw keeps on the node, except the store.
 
-        :param running: pods whose containers our runtime made. While there are any, containerd needs it to delete them.
-        :raises Refused: 409 when they do not go.
+        :raises Refused: 409 while containers of our runtime are there. Without thaw-runc containerd could neither stop
+            nor delete them, and their pods would be Terminating for ever.
         """
-        deadline = monotonic() + self._leaving
-        while left := running():
-            if monotonic() >= deadline:
-                raise Refused(
-                    409, "Busy", f"{len(left)} function pods still run here: delete them first", retryable=True
-                )
-            await asyncio.sleep(0.2)
+        await self._unused()
         if await in_thread(self._revert):
             await self._restart()
+        # From here on no more can come; one may have while we did that.
+        await self._unused()
         paths = self._paths
         for folder in (paths.snapshots, paths.index, paths.code, paths.tmp, paths.archives):
             await in_thread(shutil.rmtree, folder, True)
@@ -104,6 +102,14 @@ class Installer:
         # Mounted here, so only the node itself can remove them; not empty (the store is below it) means: leave it.
         mounts = [paths.told(path) for path in (paths.opt, paths.run, paths.lib)]
         await self._host.run("rmdir", "--ignore-fail-on-non-empty", *mounts)
+
+    async def _unused(self) -> None:
+        deadline = monotonic() + self._leaving
+        while left := await in_thread(users, self._paths):
+            if monotonic() >= deadline:
+                message = f"{len(left)} containers of function pods are still here: delete the pods first"
+                raise Refused(409, "Busy", message, retryable=True)
+            await asyncio.sleep(0.2)
 
     # ------------------------------------------------------------ files
 
@@ -194,6 +200,24 @@ class Installer:
                 return
             await asyncio.sleep(0.1)
         raise InstallError(f"containerd did not come back within {self._patience:g} s of its restart")
+
+
+def users(paths: Paths) -> list[str]:
+    """Containers, sandboxes included, that need our runtime to be deleted, by their ids.
+
+    Asked of containerd's own folders: a shim notes its runtime there. Reports would not do, for they go when a caller
+    drops its pod, and that comes before the pod's end. Where containerd keeps its state elsewhere, thaw-runc's records
+    stand in.
+    """
+    tasks = paths.host / _TASKS
+    if not tasks.is_dir():
+        return sorted(record.name for record in (paths.work / "by-container").glob("*"))
+    found = (note.parent.name for note in tasks.glob("*/options.json") if _names_us(note))
+    return sorted(found)
+
+
+def _names_us(note: Path) -> bool:
+    return containerd.RUNTIME_PATH.encode() in (read_small(note, 64 << 10) or b"")
 
 
 def _processes(proc: Path, command: str) -> list[int]:

@@ -130,7 +130,7 @@ async def build(settings: AgentSettings, paths: Paths, current: Node, installer:
         )
 
         async def uninstall() -> None:
-            await installer.uninstall(instances.running)
+            await installer.uninstall()
             gone = {"checkpoint": False, "reason": "Thaw was taken off this node"}
             current.info = current.info.model_copy(update=gone)
 

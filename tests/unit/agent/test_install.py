@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import socket
@@ -146,7 +147,7 @@ async def test_uninstall_gives_back_every_byte(bare: Node, paths: Paths) -> None
     (paths.lib / "store/chunk").write_text("kept")
     (paths.grants / "x.json").write_text("{}")
     (paths.snapshots / "a").mkdir()
-    await bare.installer().uninstall(list)
+    await bare.installer().uninstall()
     assert bare.config == CONFIG
     assert [p.name for p in paths.containerd_config.parent.iterdir()] == ["config.toml"]
     assert list(paths.opt.iterdir()) == list(paths.run.iterdir()) == []
@@ -154,7 +155,7 @@ async def test_uninstall_gives_back_every_byte(bare: Node, paths: Paths) -> None
     assert (paths.lib / "store/chunk").read_text() == "kept"
     assert bare.commands[-1] == "rmdir --ignore-fail-on-non-empty /opt/thaw /run/thaw /var/lib/thaw"
     assert len(bare.signals) == 2
-    await bare.installer().uninstall(list)
+    await bare.installer().uninstall()
     assert len(bare.signals) == 2
 
 
@@ -162,7 +163,7 @@ async def test_a_configuration_that_was_not_there_is_removed_again(bare: Node, p
     paths.containerd_config.unlink()
     await bare.installer().install()
     assert paths.containerd_config.exists()
-    await bare.installer().uninstall(list)
+    await bare.installer().uninstall()
     assert list(paths.containerd_config.parent.iterdir()) == []
 
 
@@ -170,18 +171,63 @@ async def test_line_ends_of_another_world_survive(bare: Node, paths: Paths) -> N
     before = b"# x\r\nversion = 3\r\n"
     paths.containerd_config.write_bytes(before)
     await bare.installer().install()
-    await bare.installer().uninstall(list)
+    await bare.installer().uninstall()
     assert paths.containerd_config.read_bytes() == before
 
 
-async def test_no_uninstall_while_functions_run(bare: Node, paths: Paths) -> None:
+def task(paths: Paths, name: str, runtime: str) -> Path:
+    folder = paths.host / "run/containerd/io.containerd.runtime.v2.task/k8s.io" / name
+    folder.mkdir(parents=True)
+    (folder / "options.json").write_text(json.dumps({"binary_name": runtime}))
+    return folder
+
+
+async def test_no_uninstall_while_containers_need_the_runtime(bare: Node, paths: Paths) -> None:
+    """Seen on a real node: the pod's report was gone, its container was not, and hung in Terminating."""
     await bare.installer().install()
     installed = bare.config
-    with pytest.raises(Refused, match="1 function pods") as e:
-        await bare.installer().uninstall(lambda: ["pod"])
-    assert (e.value.status, e.value.retryable) == (409, True)
+    ours = task(paths, "sandbox-1", "/opt/thaw/bin/thaw-runc")
+    task(paths, "of-others", "")
+    assert list(paths.reports.iterdir()) == []
+    with pytest.raises(Refused, match="1 containers") as e:
+        await bare.installer().uninstall()
+    assert (e.value.status, e.value.code, e.value.retryable) == (409, "Busy", True)
     assert bare.config == installed
     assert (paths.bin / "thaw-runc").exists()
-    left = iter([["pod"], []])
-    await bare.installer().uninstall(lambda: next(left))
+    shutil.rmtree(ours)
+    await bare.installer().uninstall()
+    assert bare.config == CONFIG
+    assert list(paths.opt.iterdir()) == []
+
+
+async def test_a_container_that_slips_in_keeps_its_runtime(bare: Node, paths: Paths) -> None:
+    await bare.installer().install()
+    tasks = paths.host / "run/containerd/io.containerd.runtime.v2.task/k8s.io"
+    tasks.mkdir(parents=True)
+    kill = bare.kill
+
+    def late(pid: int, number: int) -> None:
+        task(paths, "late", "/opt/thaw/bin/thaw-runc")
+        kill(pid, number)
+
+    bare.kill = late
+    with pytest.raises(Refused, match="1 containers"):
+        await bare.installer().uninstall()
+    # No more can come, and this one can still be deleted.
+    assert bare.config == CONFIG
+    assert (paths.bin / "thaw-runc").exists()
+    shutil.rmtree(tasks / "late")
+    await bare.installer().uninstall()
+    assert list(paths.opt.iterdir()) == []
+
+
+async def test_where_containerd_keeps_its_state_elsewhere_the_runtimes_records_tell(bare: Node, paths: Paths) -> None:
+    await bare.installer().install()
+    record = paths.work / "by-container/c1"
+    record.parent.mkdir()
+    record.write_text("{}")
+    with pytest.raises(Refused, match="1 containers"):
+        await bare.installer().uninstall()
+    record.unlink()
+    await bare.installer().uninstall()
     assert bare.config == CONFIG
