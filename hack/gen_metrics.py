@@ -13,14 +13,10 @@ from thaw.controller.metrics import Metrics as OperatorMetrics
 from thaw.gateway.metrics import Metrics as GatewayMetrics
 
 OUT = Path(__file__).parents[1] / "charts" / "thaw" / "METRICS.md"
-PROGRAMS = {
-    "operator": ("port 9090", OperatorMetrics),
-    "gateway": ("port 9090", GatewayMetrics),
-    "agent": ("port 8440", AgentMetrics),
-}
+PROGRAMS = {"operator": OperatorMetrics, "gateway": GatewayMetrics, "agent": AgentMetrics}
 HEAD = """# Metrics
 
-Prometheus metrics of Thaw's three programs, on `/metrics`; durations are seconds, sizes bytes.
+Prometheus metrics of Thaw's three programs, on `/metrics` of port 9090; durations are seconds, sizes bytes.
 Written by `hack/gen_metrics.py`.
 """
 
@@ -37,9 +33,9 @@ def rows(registry: CollectorRegistry) -> Iterator[str]:
 def render() -> str:
     """The whole page."""
     parts = [HEAD]
-    for program, (port, metrics) in PROGRAMS.items():
+    for program, metrics in PROGRAMS.items():
         table = "\n".join(rows(metrics().registry))
-        parts.append(f"## {program}, {port}\n\n| metric | type | labels | what |\n|---|---|---|---|\n{table}\n")
+        parts.append(f"## {program}\n\n| metric | type | labels | what |\n|---|---|---|---|\n{table}\n")
     return "\n".join(parts)
 
 

@@ -12,7 +12,7 @@ from e2e.support import SYSTEM, eventually
 
 TRACES = (
     "ls -d /opt/thaw /run/thaw /var/lib/thaw/snapshots /var/lib/thaw/code /var/lib/thaw/tmp 2>/dev/null;"
-    "grep -l thaw /etc/containerd/config.toml"
+    "grep -lE 'runtimes.thaw|/opt/thaw' /etc/containerd/config.toml"
 )
 
 
@@ -29,4 +29,5 @@ def test_helm_uninstall_leaves_the_nodes_as_they_were(cluster):
     eventually("Thaw's own pods are gone", lambda: not cluster.pods("app.kubernetes.io/name=thaw", SYSTEM))
     assert cluster.objects("functions") == [], "the CRDs are kept, and answer"
     for node in cluster.core.list_node().items:
+        assert not [label for label in node.metadata.labels if label.startswith("thaw.dev/")]
         assert any(c.type == "Ready" and c.status == "True" for c in node.status.conditions)

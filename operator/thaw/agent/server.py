@@ -54,6 +54,8 @@ class Api:
     store: SnapshotStore
     metrics: Metrics
     uninstall: Callable[[], Awaitable[None]]
+    off: bool = False
+    """The runtime is off the node: nothing more is said of what it can do, so that nobody labels it again."""
 
     def app(self) -> web.Application:
         """The application for port 8440."""
@@ -126,10 +128,13 @@ class Api:
         return web.Response(body=self.metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     async def _node(self, _: web.Request) -> web.Response:
+        if self.off:
+            raise Refused(503, "Uninstalled", "Thaw's runtime was taken off this node")
         return _json(self.node.info)
 
     async def _uninstall(self, _: web.Request) -> web.Response:
         await self.uninstall()
+        self.off = True
         return web.json_response({})
 
     # ------------------------------------------------------------ pods

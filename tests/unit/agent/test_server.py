@@ -108,6 +108,14 @@ async def test_who_may_call_what(clients: Clients, method: str, path: str, allow
     assert clients.uninstalled == (1 if path == "/v1/uninstall" else 0)
 
 
+async def test_after_uninstall_nothing_is_said_of_the_node(clients: Clients) -> None:
+    operator = {"Authorization": "Bearer operator"}
+    assert (await clients.http.get("/v1/node", headers=operator)).status == 200
+    assert (await clients.http.post("/v1/uninstall", headers=operator)).status == 200
+    answer = await clients.http.get("/v1/node", headers=operator)
+    assert (answer.status, (await answer.json())["code"]) == (503, "Uninstalled")
+
+
 async def test_every_call_is_in_the_table(clients: Clients) -> None:
     routes = {(r.method, r.resource.canonical) for r in clients.api.app().router.routes() if r.method != "HEAD"}
     listed = {
