@@ -38,6 +38,7 @@ class Pool:
     """One version's instances.
 
     :param elsewhere: how many instances of the version other gateways have.
+    :param gone: whether the version was deleted: nothing is started for it any more.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Pool:
         queue_limit: int,
         wait: float,
         elsewhere: Callable[[], int] = lambda: 0,
+        gone: Callable[[], bool] = lambda: False,
         backoff: tuple[float, ...] = _BACKOFF,
     ) -> None:
         self.target = target
@@ -55,7 +57,7 @@ class Pool:
         self.retired = False
         """Its code was replaced or its version deleted: it serves what it has taken and ends."""
         self._starter, self._queue_limit, self._wait = starter, queue_limit, wait
-        self._elsewhere, self._backoff = elsewhere, backoff
+        self._elsewhere, self._gone, self._backoff = elsewhere, gone, backoff
         self._instances: dict[str, Instance] = {}
         self._waiting: deque[asyncio.Future[Turn]] = deque()
         self._starts: set[asyncio.Task[None]] = set()
@@ -228,6 +230,9 @@ class Pool:
             self._serve_waiting()
             return
         log.warning("instance did not start", **fields, exc_info=not isinstance(error, ThawError))
+        if self._gone():
+            self._fail_all(answers.not_found(f"{self.target.function}:{self.target.qualifier}"))
+            return
         self._failures += 1
         retryable = isinstance(error, StartFailed) and error.retryable
         if retryable and self._failures < _TRIES:

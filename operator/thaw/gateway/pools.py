@@ -45,6 +45,7 @@ class Pools:
                 queue_limit=self._settings.queue_limit,
                 wait=self._settings.start_timeout,
                 elsewhere=lambda: self._watch.elsewhere(*target.key[:3], self._settings.pod_name),
+                gone=lambda: self._is_gone(target.key),
             )
         pool.target, pool.retired = target, False
         return pool

@@ -377,6 +377,23 @@ async def test_deleted_versions_instances_go(world: World, lam: Lambda) -> None:
     assert not world.instances()
 
 
+async def test_deletion_while_an_instance_starts(world: World, lam: Lambda) -> None:
+    """The request is told that there is no such version any more, and no further pod is made."""
+    world.schedule = False
+    world.function()
+    await world.publish()
+    call = asyncio.create_task(refused(lam.invoke(FunctionName="fn", Qualifier="1")))
+    while not world.instances():
+        await asyncio.sleep(0.005)
+    await world.kube.delete(kinds.FUNCTION_VERSION, NAMESPACE, "fn-1")
+    pod = world.instances()[0]
+    pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    world.kube.put(kinds.POD, pod, "MODIFIED")
+    assert (await call)[:2] == ("ResourceNotFoundException", 404)
+    await settle()
+    assert not world.instances()
+
+
 async def test_min_instances(world: World) -> None:
     """Kept for the newest version, ahead of any request."""
     world.function(scaling={"minInstances": 2}, **SNAP)
