@@ -14,7 +14,6 @@ from thaw.gateway.functioncontrol import FunctionControl
 from thaw.gateway.functions import Functions
 from thaw.gateway.instances import BuildPod, Starter
 from thaw.gateway.invoke import Invoker
-from thaw.gateway.kubeevents import Events
 from thaw.gateway.lambda_api import LambdaApi
 from thaw.gateway.leases import Leases
 from thaw.gateway.metrics import Metrics
@@ -27,6 +26,7 @@ from thaw.gateway.targets import Targets
 from thaw.gateway.watch import MakeCopy, Watch
 from thaw.kube.agents import Agents
 from thaw.kube.client import Kube
+from thaw.kube.events import Events
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def assemble(
         agents=agents,
         control=control,
         build=build,
-        events=Events(kube, settings.pod_name),
+        events=Events(kube, "thaw-gateway", settings.pod_name),
         metrics=metrics,
         settings=settings,
     )

@@ -18,16 +18,17 @@ import structlog
 from thaw import names
 from thaw.api.node import GrantRequest, Report
 from thaw.api.v1alpha1 import FrozenTemplate, Http
+from thaw.decide.plan import Event
 from thaw.errors import ClusterError, InvokeError, NodeError, ThawError
 from thaw.gateway.functioncontrol import FunctionControl, InitFailed, Lost, Unreached
-from thaw.gateway.kubeevents import Events
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.options import GatewaySettings
 from thaw.gateway.targets import Target
 from thaw.gateway.watch import Watch
 from thaw.kube.agents import Agents
 from thaw.kube.client import Kube, Object
-from thaw.kube.kinds import POD
+from thaw.kube.events import Events
+from thaw.kube.kinds import FUNCTION, FUNCTION_VERSION, POD
 
 _REPORT_WAIT = 20.0
 _WHY = 3.0
@@ -365,7 +366,12 @@ class Starter:
         if instance.fallback:
             self._metrics.fallbacks.labels(target.namespace, target.function, target.qualifier).inc()
             message = f"Started cold, because the snapshot could not be used: {instance.fallback}"
-            self._later(self._events.warn(target.namespace, target.owner, "ColdFallback", message))
+            self._later(self._warn(target, Event("Warning", "ColdFallback", message)))
+
+    async def _warn(self, target: Target, event: Event) -> None:
+        owner = target.owner
+        kind = FUNCTION_VERSION if owner["kind"] == FUNCTION_VERSION.kind else FUNCTION
+        await self._events.write(kind, target.namespace, owner["name"], owner["uid"], event)
 
     async def _annotate(self, instance: Instance) -> None:
         annotations: dict[str, str] = {names.ANNOTATION_START: instance.start}

@@ -92,7 +92,7 @@ def test_the_gateway_has_what_it_uses() -> None:
         "thaw.dev/snapshots": READ,
         "apps/controllerrevisions": {"get"},
         "/pods": edit,
-        "/events": {"create"},
+        "/events": {"create", "patch"},
     }
     own = granted(rules_of(objects, "thaw-gateway", binding="RoleBinding"))
     assert own["/secrets"] == READ
