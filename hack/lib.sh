@@ -131,6 +131,15 @@ kind() { "$THAW_CACHE/bin/kind" "$@"; }
 # image_id IMAGE : what it is, whatever it is called
 image_id() { docker image inspect -f '{{.Id}}' "$1"; }
 
+# cluster_argument ARGUMENTS... : the name in "--name NAME", thaw without it; anything else is refused, with the script's usage line.
+cluster_argument() {
+  case $#:${1:-} in
+    0:) echo thaw ;;
+    2:--name) echo "$2" ;;
+    *) die "$(sed -n 's/^# usage: /usage: /p' "$0")" ;;
+  esac
+}
+
 venv_path() {
   echo "$THAW_CACHE/venv-$(hash_of "of $THAW_ROOT" "$THAW_ROOT/pyproject.toml" "$THAW_ROOT/constraints.txt" "$(python3 -V)")"
 }
@@ -150,7 +159,10 @@ make_venv() {
 thaw_tools() {
   local venv
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || die "Python 3.11 or newer is missing"
-  python3 -c 'import ensurepip' 2>/dev/null || quietly "$THAW_CACHE/logs/apt.log" apt_install python3-venv
+  if ! python3 -c 'import ensurepip' 2>/dev/null; then
+    is_root || die "Python cannot make a virtualenv: install it (Debian's package python3-venv)"
+    quietly "$THAW_CACHE/logs/apt.log" apt_install python3-venv
+  fi
   venv=$(venv_path)
   [ -e "$venv/complete" ] || locked venv make_venv "$venv"
   locked tools make_tools

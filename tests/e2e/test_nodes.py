@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.support import SYSTEM, eventually, inline, publish, state
+from e2e.support import SYSTEM, eventually, header, inline, invoke, publish, source, state
 from e2e.test_resilience import all_ready, kill
 
 LABEL, REASON = "thaw.dev/checkpoint", "thaw.dev/checkpoint-reason"
@@ -49,3 +49,23 @@ def test_without_criu_nothing_is_placed_and_everybody_says_why(cluster, name, no
     cluster.on_nodes("cp /usr/sbin/criu.hidden /usr/sbin/criu")
     kill(cluster, "agent")
     state(cluster, version, "Active")
+
+
+def test_a_snapshot_restores_on_another_node(cluster, lam, name):
+    """Taken on one node, fetched from the store and restored on another, with the same initialised value."""
+    if len(cluster.nodes()) < 2:
+        pytest.skip("one node only: hack/test makes two")
+    version = publish(cluster, name, inline(source("hooks"), scaling={"idleSeconds": 2}))
+    taken_on = cluster.get("snapshots", state(cluster, version, "Active")["snapshotRef"])["status"]["node"]
+    here, response = invoke(lam, name, qualifier="1")
+    assert header(response, "x-thaw-start") == "restore"
+    eventually("idle to zero", lambda: not cluster.pods(f"thaw.dev/function={name},thaw.dev/role=instance"), 40)
+    cluster.core.patch_node(taken_on, {"spec": {"unschedulable": True}})
+    try:
+        there, response = invoke(lam, name, qualifier="1")
+        (pod,) = cluster.pods(f"thaw.dev/function={name},thaw.dev/role=instance")
+    finally:
+        cluster.core.patch_node(taken_on, {"spec": {"unschedulable": None}})
+    assert pod.spec.node_name != taken_on
+    assert header(response, "x-thaw-start") == "restore"
+    assert there["init"] == here["init"]
