@@ -115,9 +115,8 @@ def main() -> None:
     console.print("what to try next:", style="bold")
     console.print(f'  eval "$(hack/cluster env{flag})"      # kubectl, aws and the endpoint, in this shell')
     console.print("  kubectl get fn,fnv,snap; kubectl describe fnv hello-1; kubectl explain fn.spec.snapStart")
-    console.print(
-        '  aws --endpoint-url "$THAW_ENDPOINT" lambda invoke --function-name hello --qualifier 1 answer.json; cat answer.json'
-    )
+    invocation = "lambda invoke --function-name hello --qualifier 1 answer.json; cat answer.json"
+    console.print(f'  aws --endpoint-url "$THAW_ENDPOINT" {invocation}')
     console.print(f"  hack/cluster down{flag}                # removes everything but the cache in ~/.cache/thaw")
 
 
