@@ -11,13 +11,6 @@ import pytest
 
 IMAGE = Path(__file__).parents[3] / "operator" / "runtime" / "images" / "python3.13"
 
-STUB = """
-hooks = []
-def register_after_restore(hook, *args, **kwargs):
-    hooks.append(hook)
-    return hook
-"""
-
 
 @pytest.fixture
 def reseed(monkeypatch):
@@ -33,7 +26,6 @@ def at_python_start(tmp_path, code, **environment):
     """Runs code in a Python whose site-packages hold what the image's do."""
     for file in ("thaw_reseed.py", "thaw_reseed.pth"):
         (tmp_path / file).write_text((IMAGE / file).read_text())
-    (tmp_path / "snapshot_restore_py.py").write_text(STUB)
     site = f"import site; site.addsitedir({str(tmp_path)!r}); "
     done = subprocess.run(
         [sys.executable, "-c", site + code], env=environment, capture_output=True, text=True, check=True
@@ -78,7 +70,10 @@ def test_names_of_temporary_files_differ(reseed):
 
 
 def test_it_is_the_first_hook_of_a_function_with_snapstart(tmp_path):
-    code = "import snapshot_restore_py as s; s.register_after_restore(print); print([h.__name__ for h in s.hooks])"
+    code = (
+        "import snapshot_restore_py as s; s.register_after_restore(print); "
+        "print([hook.__name__ for hook, _, _ in s.get_after_restore()])"
+    )
     said = at_python_start(tmp_path, code, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start")
     assert said == "['reseed', 'print']"
 
