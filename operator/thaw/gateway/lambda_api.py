@@ -32,6 +32,8 @@ NAMESPACE = web.RequestKey("namespace", str)
 BODY = web.RequestKey("body", bytes)
 """What was read of the body to check a signature over it."""
 REQUEST_ID = web.RequestKey("request_id", str)
+NOT_STARTED = {"X-Thaw-Start": "none", "X-Thaw-Restore-Ms": "0"}
+"""The start headers of an answer that no instance gave."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class LambdaApi:
         named = _named(request)
         target = await self.targets.resolve(request[NAMESPACE], named.function, named.qualifier)
         if kind == "DryRun":
-            return web.Response(status=204, headers={"X-Amz-Executed-Version": target.qualifier})
+            return web.Response(status=204, headers={"X-Amz-Executed-Version": target.qualifier, **NOT_STARTED})
         call = Call(
             request_id=request[REQUEST_ID],
             payload=payload,
@@ -176,7 +178,7 @@ class LambdaApi:
         )
         if kind == "Event":
             self._accept(target, named.qualifier, call)
-            return web.Response(status=202)
+            return web.Response(status=202, headers=NOT_STARTED)
         return _answer(await self.invoker.invoke(target, call))
 
     async def unknown(self, request: web.Request) -> web.StreamResponse:

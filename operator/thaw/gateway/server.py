@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from thaw.errors import ClusterError, InvokeError
 from thaw.gateway import answers, auth
-from thaw.gateway.lambda_api import BODY, BODY_LIMIT, NAMESPACE, REQUEST_ID, LambdaApi
+from thaw.gateway.lambda_api import BODY, BODY_LIMIT, NAMESPACE, NOT_STARTED, REQUEST_ID, LambdaApi
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.proxy import Proxy
 
@@ -123,7 +123,8 @@ def _authenticating(front: Front) -> Middleware:
 
 
 def _error(error: InvokeError) -> web.Response:
-    return web.json_response(answers.body(error), status=error.status, headers={"x-amzn-errortype": error.type})
+    headers = {"x-amzn-errortype": error.type, **NOT_STARTED}
+    return web.json_response(answers.body(error), status=error.status, headers=headers)
 
 
 def _operation(request: web.Request) -> str:
