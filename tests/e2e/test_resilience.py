@@ -44,14 +44,12 @@ def test_operator_killed_mid_publish(cluster, lam, name):
 
 def test_agent_killed_mid_checkpoint(cluster, lam, name):
     """Killed once the kubelet has begun to write: the job is finished once, and no archive stays on the node."""
-    version = publish(cluster, name, inline(source("hooks"), **SLOW))
-
-    def checkpointing() -> bool:
-        return bool(
-            cluster.on_nodes("ls /var/lib/kubelet/checkpoints /var/lib/thaw/tmp 2>/dev/null | grep -v :").strip()
-        )
-
-    eventually("the checkpoint begins", checkpointing, every=0.05)
+    big = {"memorySize": 1024, "environment": {"INIT_SLEEP": "4", "INIT_MB": "500"}}
+    version = publish(cluster, name, inline(source("hooks"), **big))
+    init = f"thaw.dev/function={name},thaw.dev/role=init"
+    node = eventually("the init pod has a node", lambda: next((p.spec.node_name for p in cluster.pods(init)), None))
+    begun = "timeout 50 sh -c 'until ls -A /var/lib/kubelet/checkpoints | grep -q .; do sleep 0.02; done' && echo begun"
+    assert "begun" in cluster.on_node(node, begun), "no checkpoint within 50 s"
     kill(cluster, "agent")
     assert cluster.get("functionversions", version)["status"]["state"] == "Pending", "killed too late to prove anything"
     status = state(cluster, version, "Active")

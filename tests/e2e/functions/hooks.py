@@ -28,6 +28,7 @@ def fourth():
     calls.append("after-2")
 
 
+ballast = os.urandom(1 << 20) * int(os.environ.get("INIT_MB", "0"))
 time.sleep(float(os.environ.get("INIT_SLEEP", "1")))
 INIT = uuid.uuid4().hex
 
