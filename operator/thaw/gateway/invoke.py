@@ -92,10 +92,10 @@ class Invoker:
             reply = await self._control.invoke(turn.instance.ip, turn.instance.token, _event(turn, target, call))
             dead = reply.exited
         except Unreached as e:
-            log.warning("instance did not take a request", pod=turn.instance.pod, error=str(e))
+            log.warning("instance did not take a request", pod=turn.instance.pod, error=str(e), **_about(target, call))
             return None, str(e)
         except Lost as e:
-            log.warning("instance lost with a request", pod=turn.instance.pod, request_id=call.request_id, error=str(e))
+            log.warning("instance lost with a request", pod=turn.instance.pod, error=str(e), **_about(target, call))
             message = f"RequestId: {call.request_id} Error: Runtime exited while it served the request"
             return _outcome(turn, target, _error("Runtime.ExitError", message), "Unhandled"), ""
         finally:
@@ -108,15 +108,22 @@ class Invoker:
         self._metrics.duration.labels(start).observe(seconds)
         log.info(
             "invoked",
-            namespace=target.namespace,
-            function=target.function,
-            version=target.qualifier,
-            request_id=call.request_id,
             start=start,
             code=code,
             total_ms=round(seconds * 1000, 1),
             error=error,
+            **_about(target, call),
         )
+
+
+def _about(target: Target, call: Call) -> dict[str, str]:
+    """What every line of the log says of a request."""
+    return {
+        "namespace": target.namespace,
+        "function": target.function,
+        "version": target.qualifier,
+        "request_id": call.request_id,
+    }
 
 
 def _event(turn: Turn, target: Target, call: Call) -> Event:

@@ -82,7 +82,14 @@ class Applier:
             await self._events.write(subject.kind, subject.namespace, subject.name, subject.uid, event)
 
     async def _do(self, subject: Subject, action: do.Action) -> None:  # noqa: PLR0912
-        log.info("do", action=type(action).__name__, kind=subject.kind.kind, object=subject.name)
+        log.info(
+            "do",
+            action=type(action).__name__,
+            kind=subject.kind.kind,
+            namespace=subject.namespace,
+            object=subject.name,
+            function=subject.function,
+        )
         match action:
             case do.GiveNumber():
                 await self._give_number(subject, action)
