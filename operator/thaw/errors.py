@@ -14,7 +14,8 @@
     ├── CheckpointError        the kubelet or CRIU could not checkpoint: code, retryable
     ├── StoreError             the snapshot store could not be read or written
     │   ├── SnapshotMissing    no manifest of that id
-    │   └── SnapshotCorrupt    bytes that do not hash to their name
+    │   ├── SnapshotCorrupt    bytes that do not hash to their name
+    │   └── SnapshotUnfit      taken on another kind of node than this one
     └── InvokeError            an answer of the Lambda API: status, type, message
 """
 
@@ -67,10 +68,11 @@ class NodeError(ThawError):
     """An agent refused or failed a call.
 
     :param retryable: whether the same call may succeed later.
+    :param cause: of ``SnapshotUnusable``, why.
     """
 
-    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
-        self.code, self.message, self.retryable = code, message, retryable
+    def __init__(self, code: str, message: str, *, retryable: bool = False, cause: str | None = None) -> None:
+        self.code, self.message, self.retryable, self.cause = code, message, retryable, cause
         super().__init__(f"{code}: {message}")
 
 
@@ -96,6 +98,10 @@ class SnapshotMissing(StoreError):
 
 class SnapshotCorrupt(StoreError):
     """Stored bytes that do not hash to their name."""
+
+
+class SnapshotUnfit(StoreError):
+    """It was taken on another kind of node than the one that is to restore it."""
 
 
 class InvokeError(ThawError):

@@ -25,10 +25,12 @@ LABEL_VERSION = f"{GROUP}/version"
 """The version's number, or ``LATEST`` (a label value may not hold a dollar sign)."""
 LABEL_VERSION_NAME = f"{GROUP}/version-name"
 LABEL_ROLE = f"{GROUP}/role"
-"""``init`` or ``instance``; the annotation of the same name tells thaw-runc to wait for a grant."""
+"""``init``, ``trial`` or ``instance``; the annotation of the same name tells thaw-runc to wait for a grant."""
 LABEL_GATEWAY = f"{GROUP}/gateway"
 LABEL_TEMPLATE = f"{GROUP}/template"
 LABEL_SNAPSHOT = f"{GROUP}/snapshot"
+LABEL_GENERATION = f"{GROUP}/generation"
+"""Which snapshot of its version an init or trial pod is for; above 1, a recycle."""
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_COMPONENT = "app.kubernetes.io/component"
 LABEL_CHECKPOINT = f"{GROUP}/checkpoint"
@@ -37,7 +39,16 @@ ANNOTATION_CHECKPOINT_REASON = f"{GROUP}/checkpoint-reason"
 ANNOTATION_ROLE = f"{GROUP}/role"
 ANNOTATION_START = f"{GROUP}/start"
 ANNOTATION_RESTORE_MS = f"{GROUP}/restore-ms"
+ANNOTATION_FINGERPRINT = f"{GROUP}/fingerprint"
+"""On nodes: what snapshots taken there depend on, as JSON."""
+ANNOTATION_RECYCLE = f"{GROUP}/recycle"
+"""On a FunctionVersion, by its user: any new value asks for a new snapshot."""
+ANNOTATION_GRANTED = f"{GROUP}/granted"
+"""On a trial pod: its node's agent was told to restore it."""
+ANNOTATION_REFUSED = f"{GROUP}/refused"
+"""On a trial pod: why its node's agent would not."""
 ROLE_INIT = "init"
+ROLE_TRIAL = "trial"
 ROLE_INSTANCE = "instance"
 
 VERSION_NUMBERS = "thaw-version-numbers"
@@ -74,6 +85,11 @@ def snapshot(version_name: str, generation: int) -> str:
 def init_pod(snapshot_name: str, attempt: int) -> str:
     """The pod that initialises a snapshot's process; each attempt has its own."""
     return _fit(f"{snapshot_name}-init-{attempt}")
+
+
+def trial_pod(snapshot_name: str, attempt: int) -> str:
+    """The pod in which a snapshot is restored on trial, before anybody relies on it."""
+    return _fit(f"{snapshot_name}-trial-{attempt}")
 
 
 def instance_prefix(function: str, qualifier: str) -> str:

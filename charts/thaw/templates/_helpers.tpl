@@ -99,6 +99,11 @@ imagePullSecrets:
   value: {{ .Values.accountId | quote }}
 - name: THAW_RUNTIMES
   value: {{ include "thaw.runtimes" . | quote }}
+- name: THAW_INACTIVE_AFTER
+  value: {{ .Values.snapshots.inactiveAfter | quote }}
+# Whether all nodes reach the same store decides whose agents are given packages, and asked to remove what is stored.
+- name: THAW_STORE_SHARED
+  value: {{ or (not (hasPrefix "file:" .Values.store.url)) (ne .Values.store.persistentVolumeClaim "") | quote }}
 {{- end }}
 
 {{/* Operator and gateway need nothing of the node and no right over it. */}}

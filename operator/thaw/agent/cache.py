@@ -16,7 +16,7 @@ from thaw.agent.metrics import Metrics
 from thaw.agent.paths import Paths
 from thaw.agent.threads import in_thread
 from thaw.api.v1alpha1 import Code
-from thaw.errors import StoreError, UserError
+from thaw.errors import SnapshotUnfit, StoreError, UserError
 from thaw.store.base import SnapshotStore, StoredSnapshot, check_id, check_sha256
 from thaw.store.snapshots import PART
 
@@ -106,7 +106,7 @@ class Cache:
     def _write_snapshot(self, snapshot_id: str) -> Path:
         stored = self._store.stored(snapshot_id)
         if why := self._unfit(stored):
-            raise StoreError(f"snapshot {snapshot_id} does not fit this node: {why}")
+            raise SnapshotUnfit(f"snapshot {snapshot_id} does not fit this node: {why}")
         dest = self._paths.snapshots / stored.hex
         if not dest.is_dir():
             # The store's rename makes it appear; what a crash leaves half-made has another name and is swept.

@@ -8,6 +8,7 @@ from thaw.errors import (
     NodeError,
     SnapshotCorrupt,
     SnapshotMissing,
+    SnapshotUnfit,
     StoreError,
     ThawError,
     UserError,
@@ -20,9 +21,11 @@ class Refused(NodeError):
     :param status: HTTP status.
     """
 
-    def __init__(self, status: int, code: str, message: str, *, retryable: bool = False) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, *, retryable: bool = False, cause: str | None = None
+    ) -> None:
         self.status = status
-        super().__init__(code, message, retryable=retryable)
+        super().__init__(code, message, retryable=retryable, cause=cause)
 
 
 _ANSWERS: tuple[tuple[type[ThawError], int, str, bool], ...] = (
@@ -33,6 +36,13 @@ _ANSWERS: tuple[tuple[type[ThawError], int, str, bool], ...] = (
     (ArchiveError, 502, "ArchiveError", False),
 )
 """Kind of error, status, code, retryable; the first that fits."""
+
+
+def unusable(error: StoreError) -> Refused:
+    """The answer to who wants a snapshot restored that cannot be."""
+    causes = ((SnapshotMissing, "Missing"), (SnapshotCorrupt, "Corrupt"), (SnapshotUnfit, "Fingerprint"))
+    cause = next((cause for kind, cause in causes if isinstance(error, kind)), "Unknown")
+    return Refused(409, "SnapshotUnusable", str(error), cause=cause)
 
 
 def refusal(error: ThawError) -> Refused:

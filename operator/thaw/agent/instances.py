@@ -82,6 +82,7 @@ class Instances:
             wrap=request.protocol == "lambda",
             code_dir=self._paths.told(code) if code else "",
             snapshot_dir=self._paths.told(snapshot) if snapshot else "",
+            cold_fallback=request.cold_fallback,
         )
         write_atomic(self._grant_file(uid), grant.model_dump_json(by_alias=True).encode())
 

@@ -29,6 +29,7 @@ from thaw.agent.paths import Paths
 from thaw.agent.readiness import Readiness
 from thaw.agent.server import Api, Node
 from thaw.api.v1alpha1 import Fingerprint
+from thaw.decide import fingerprint
 from thaw.errors import ThawError
 from thaw.store.base import StoredSnapshot
 from thaw.store.snapshots import ChunkStore
@@ -110,7 +111,7 @@ async def build(settings: AgentSettings, paths: Paths, current: Node, installer:
 
     def unfit(stored: StoredSnapshot) -> str:
         taken_on = Fingerprint.model_validate(stored.meta.get("fingerprint") or {})
-        return node.unfit(taken_on, current.info.fingerprint)
+        return fingerprint.unfit(taken_on, current.info.fingerprint)
 
     # No connection is kept: what stays open to a function would be in its dump.
     connector = aiohttp.TCPConnector(force_close=True, limit=0)

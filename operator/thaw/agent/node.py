@@ -1,4 +1,4 @@
-"""What this node can do, and whether a snapshot taken elsewhere fits it."""
+"""What this node can do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from thaw.agent.host import Host
 from thaw.api.node import NodeInfo
 from thaw.api.v1alpha1 import Fingerprint
+from thaw.decide.fingerprint import numbers
 
 OLDEST_CRIU = (4, 2)
 """Older ones cannot dump TCP listeners on kernels from 6.16 on."""
@@ -37,23 +38,6 @@ async def inspect(host: Host, name: str, proc: Path, *, trouble: str = "") -> No
     return NodeInfo(node=name, checkpoint=not reason, reason=reason, fingerprint=fingerprint, version=version("thaw"))
 
 
-def unfit(snapshot: Fingerprint, node: Fingerprint) -> str:
-    """Why a snapshot cannot be restored on a node; empty if it can.
-
-    A process has looked at its processor (which instructions to use) and at its kernel's features before the dump, so
-    the same processor is a must, and a kernel or a CRIU that is older than the dump's may lack what it relies on.
-    """
-    if snapshot.arch != node.arch:
-        return f"it was taken on {snapshot.arch}, this node is {node.arch}"
-    if snapshot.cpu != node.cpu:
-        return f"it was taken on another processor ({snapshot.cpu}, not {node.cpu})"
-    if _numbers(node.kernel) < _numbers(snapshot.kernel):
-        return f"it was taken on kernel {snapshot.kernel}, this node's {node.kernel} is older"
-    if _numbers(node.criu) < _numbers(snapshot.criu):
-        return f"it was taken by CRIU {snapshot.criu}, this node's {node.criu or 'none'} is older"
-    return ""
-
-
 def cpu_hash(cpuinfo: str) -> str:
     """A short hash of the first processor's model and features; what changes from second to second is left out."""
     first = cpuinfo.split("\n\n", 1)[0]
@@ -66,7 +50,7 @@ def cpu_hash(cpuinfo: str) -> str:
 def _lack(found: Fingerprint) -> str:
     if not found.criu:
         return "CRIU is not installed on the node"
-    if _numbers(found.criu) < OLDEST_CRIU:
+    if numbers(found.criu) < OLDEST_CRIU:
         return f"CRIU {found.criu} is too old: 4.2 or newer is needed"
     if not found.runc:
         return "runc is not installed on the node"
@@ -84,8 +68,3 @@ async def _criu_check(host: Host) -> str:
 def _version(output: str) -> str:
     found = re.search(r"\d+\.\d+(\.\d+)?([-~+][0-9A-Za-z.-]+)?", output)
     return found.group(0) if found else ""
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """Major and minor: patch levels of kernels and CRIU change no formats."""
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])

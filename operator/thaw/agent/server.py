@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from thaw.agent import packages
 from thaw.agent.auth import Caller, Verifier
 from thaw.agent.cache import Cache
-from thaw.agent.errors import Refused, refusal
+from thaw.agent.errors import Refused, refusal, unusable
 from thaw.agent.instances import Instances, check_uid
 from thaw.agent.jobs import Jobs
 from thaw.agent.metrics import Metrics
@@ -115,7 +115,9 @@ class Api:
 
     def _error(self, error: Refused) -> web.Response:
         self.metrics.errors.labels(error.code).inc()
-        body = ErrorBody(code=error.code, message=error.message, retryable=error.retryable)
+        body = ErrorBody.model_validate(
+            {"code": error.code, "message": error.message, "retryable": error.retryable, "cause": error.cause}
+        )
         return web.json_response(body.to_json(), status=error.status)
 
     # ------------------------------------------------------------ the node
@@ -147,7 +149,7 @@ class Api:
         try:
             snapshot = await self.cache.snapshot(wanted.snapshot) if wanted.snapshot else None
         except StoreError as e:
-            raise Refused(409, "SnapshotUnusable", str(e)) from e
+            raise unusable(e) from e
         snapshot_ms = (monotonic() - began) * 1000
         await asyncio.to_thread(self.instances.grant, uid, wanted, code=code, snapshot=snapshot)
         return _json(GrantResult(code_ms=code_ms, snapshot_ms=snapshot_ms))

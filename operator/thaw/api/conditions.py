@@ -17,12 +17,14 @@ from thaw.api.base import Model
 READY = "Ready"
 RECONCILING = "Reconciling"
 STALLED = "Stalled"
+RECYCLED = "Recycled"
+"""Beside kstatus: how the latest attempt went to make a version's snapshot anew; Unknown while it is under way."""
 
 
 class Condition(Model):
     """One observation of one aspect, as ``metav1.Condition``."""
 
-    type: str = Field(description="Which aspect: Ready, Reconciling or Stalled.")
+    type: str = Field(description="Which aspect: Ready, Reconciling, Stalled or Recycled.")
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     reason: str = Field(description="A word for programs: why it holds or not.")
     message: str = Field(default="", description="A sentence for people.")
@@ -69,6 +71,27 @@ def mark_stalled(
 ) -> tuple[Condition, ...]:
     """Nothing more will happen until somebody acts: Ready is false, Stalled true, with the same reason."""
     return _pair(_without(conditions, RECONCILING), STALLED, reason, message, generation=generation, now=now)
+
+
+def mark_recycled(
+    conditions: Sequence[Condition],
+    status: Literal["True", "False", "Unknown"],
+    reason: str,
+    message: str,
+    *,
+    generation: int,
+    now: datetime,
+) -> tuple[Condition, ...]:
+    """How the latest recycle went; the other conditions stay as they are, for the version serves throughout."""
+    recycled = Condition(
+        type=RECYCLED,
+        status=status,
+        reason=reason,
+        message=message,
+        last_transition_time=now,
+        observed_generation=generation,
+    )
+    return _with(conditions, recycled)
 
 
 def _pair(

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from thaw.api.base import Model
-from thaw.api.v1alpha1 import Code, Fingerprint, Http, Protocol
+from thaw.api.v1alpha1 import Code, Fingerprint, Http, Protocol, UnusableCause
 
 Role = Literal["init", "instance"]
 JobPhase = Literal["init", "checkpoint", "store", "verify", "done", "failed"]
@@ -35,6 +35,8 @@ class GrantRequest(Model):
     """Absent for images, which bring their own."""
     snapshot: str | None = None
     """The Snapshot's UID, to be restored; None starts cold."""
+    cold_fallback: bool = True
+    """Whether a container that cannot be restored is started cold instead."""
     token: str
     """The secret that callers of this instance present; 32 bytes or more of randomness."""
 
@@ -105,3 +107,5 @@ class ErrorBody(Model):
     code: str
     message: str
     retryable: bool = False
+    cause: UnusableCause | None = None
+    """Of ``SnapshotUnusable``: why."""

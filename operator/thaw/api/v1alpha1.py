@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, computed_field
 
+from thaw.api import durations
 from thaw.api.base import Model
 from thaw.api.conditions import Condition
 
@@ -24,6 +25,8 @@ StateReasonCode = Literal[
 ApplyOn = Literal["PublishedVersions", "None"]
 Protocol = Literal["lambda", "http"]
 SnapshotPhase = Literal["Creating", "Ready", "Quarantined", "Deleting"]
+RecycleCause = Literal["Scheduled", "Requested", "RuntimeImage", "Fingerprint", "SnapshotLost", "Reactivation"]
+UnusableCause = Literal["Missing", "Corrupt", "Fingerprint", "RestoreFailed", "Unknown"]
 
 # ---------------------------------------------------------------- helpers: CEL beside the field it is about
 
@@ -64,7 +67,7 @@ def _pattern(pattern: str, message: str, *more: Rule) -> Any:
     return Field(pattern=pattern, json_schema_extra=in_words)
 
 
-def _size(count: int | None) -> str | None:
+def size_text(count: int | None) -> str | None:
     """Bytes for a table: ``76 MiB``."""
     if count is None:
         return None
@@ -92,12 +95,18 @@ Path = Annotated[str, Field(max_length=1024), _pattern("^/[^ ]*$", "must be a pa
 OptionalPath = Annotated[
     str, Field(max_length=1024), _pattern("^(/[^ ]*)?$", "must be a path that begins with /, or empty")
 ]
+Duration = Annotated[
+    str,
+    Field(max_length=32),
+    _pattern(durations.PATTERN, "must be a duration, e.g. 14d, 36h, 1h30m or 10s, or Never"),
+]
 Conditions = Annotated[
     tuple[Condition, ...],
     Field(
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-        description="Ready always; Reconciling while work is under way; Stalled when somebody has to act.",
+        description="Ready always; Reconciling while work is under way; Stalled when somebody has to act; Recycled, of "
+        "a version whose snapshot was once made anew: whether that went well.",
     ),
 ]
 
@@ -197,6 +206,18 @@ class SnapStart(Model):
         "the initialisation. $LATEST never uses a snapshot, so publish a version to gain anything. All instances "
         "restored from one snapshot begin with the same memory: whatever must be unique or fresh in each of them "
         "(random seeds, connections, credentials, temporary files' names) belongs in an after-restore hook.",
+    )
+    inactive_after: Duration | None = Field(
+        default=None,
+        description="A version that was not invoked for so long becomes Inactive: its snapshot is kept and used by the "
+        "next invocation, but of Java it is deleted and made anew when somebody asks for it. Can be changed for "
+        "versions that are published already. Unset: the cluster's setting, 14d unless an administrator changed it.",
+    )
+    recycle_after: Duration | None = Field(
+        default=None,
+        description="A snapshot of that age is made anew while the version serves on, so that what its memory holds "
+        "does not grow stale. Can be changed for versions that are published already. Unset: the cluster's setting, "
+        "7d unless an administrator changed it.",
     )
 
 
@@ -360,6 +381,28 @@ class Instances(Model):
     slots: int = Field(default=0, description="Waiting for a restore.")
 
 
+class Recycle(Model):
+    """A snapshot that is made to replace the one in use."""
+
+    generation: int = Field(description="Which snapshot of the version it is, counted from 1.")
+    cause: RecycleCause = Field(
+        description="Scheduled: the old one has reached recycleAfter. Requested: by the annotation thaw.dev/recycle. "
+        "RuntimeImage: the runtime has a newer image. Fingerprint: the nodes have changed. SnapshotLost: the old one "
+        "is gone or cannot be restored. Reactivation: an Inactive version without a snapshot was invoked."
+    )
+    began: datetime = Field(description="When it was begun.")
+
+
+class RecycleOutcome(Model):
+    """How the latest recycle ended."""
+
+    cause: RecycleCause = Field(description="Why it was done.")
+    succeeded: bool = Field(description="Whether the new snapshot replaced the old one.")
+    ended: datetime = Field(description="When it ended.")
+    message: str = Field(default="", description="Why it failed.")
+    failures: int = Field(default=0, description="How many failed in a row; the pauses between them double.")
+
+
 class FunctionVersionStatus(Model):
     """Where a published version is."""
 
@@ -367,8 +410,9 @@ class FunctionVersionStatus(Model):
     version: str = Field(default="", description="The version's number, given once and never reused.")
     state: State | None = Field(
         default=None,
-        description="Pending while it is initialised and snapshotted, then Active. Inactive after long disuse. Failed "
-        "when initialisation or snapshot failed for good: mend the function and publish again.",
+        description="Pending while it is initialised and snapshotted, then Active. Inactive after long disuse, or when "
+        "its initialisation failed while its snapshot was made anew. Failed when initialisation or snapshot failed for "
+        "good: mend the function and publish again.",
     )
     state_reason: str = Field(
         default="", description="Why, for people: the function's own error, or CRIU's line that matters."
@@ -392,7 +436,16 @@ class FunctionVersionStatus(Model):
         default=None, description="When it was last invoked, to within a minute."
     )
     code_sha256: str = Field(default="", description="SHA-256 of the package, base64.")
-    attempts: int = Field(default=0, description="Initialisations begun so far for the current snapshot.")
+    attempts: int = Field(default=0, description="Initialisations begun so far for the snapshot that is being made.")
+    snapshot_generation: int = Field(
+        default=1, description="Which snapshot of the version snapshotRef is, counted from 1."
+    )
+    recycle: Recycle | None = Field(default=None, description="The recycle under way.")
+    last_recycle: RecycleOutcome | None = Field(default=None, description="How the latest recycle ended.")
+    recycle_requested: str = Field(
+        default="", description="The value of the annotation thaw.dev/recycle that was acted upon."
+    )
+    inactive_since: datetime | None = Field(default=None, description="When it became Inactive.")
     instances: Instances = Field(default_factory=Instances, description="Pods of this version.")
     conditions: Conditions = ()
 
@@ -400,7 +453,7 @@ class FunctionVersionStatus(Model):
     @property
     def snapshot_size(self) -> str | None:
         """``snapshotBytes`` for the table of ``kubectl get``."""
-        return _size(self.snapshot_bytes)
+        return size_text(self.snapshot_bytes)
 
     @computed_field(description="initDurationMs, for people.")  # type: ignore[prop-decorator]
     @property
@@ -474,6 +527,11 @@ class SnapshotSpec(Model):
     function_name: FunctionName = Field(description="The Function.")
     version_name: Annotated[str, Field(min_length=1, max_length=253)] = Field(description="The FunctionVersion object.")
     version: VersionNumber = Field(description="The version's number.")
+    image: str = Field(
+        default="",
+        max_length=1024,
+        description="The image it is taken of, which the instances restored from it run. Empty: the version's own.",
+    )
 
 
 class Fingerprint(Model):
@@ -484,6 +542,18 @@ class Fingerprint(Model):
     kernel: str = Field(default="", description="Kernel release.")
     criu: str = Field(default="", description="CRIU version.")
     runc: str = Field(default="", description="runc version.")
+
+
+class Unusable(Model):
+    """What happened when a node was to restore a snapshot."""
+
+    cause: UnusableCause = Field(
+        description="Missing or Corrupt in the store; Fingerprint: taken on another kind of node; RestoreFailed: CRIU "
+        "could not."
+    )
+    message: str = Field(default="", description="What the node said.")
+    times: int = Field(default=1, description="How often.")
+    last: datetime = Field(description="When it happened last.")
 
 
 class SnapshotStatus(Model):
@@ -506,19 +576,26 @@ class SnapshotStatus(Model):
     checkpoint_ms: float | None = Field(default=None, description="How long the kubelet's checkpoint took.")
     created_at: datetime | None = Field(default=None, description="When it was committed.")
     message: str = Field(default="", description="What is being waited for, or what failed.")
+    store_ms: float | None = Field(default=None, description="How long storing it took.")
+    trial_restore_ms: float | None = Field(
+        default=None, description="How long its trial took: a restore that nobody waits for, before it is used."
+    )
+    unusable: Annotated[dict[str, Unusable], Field(max_length=1000)] = Field(
+        default_factory=dict, description="Nodes that could not restore it, and why; starts there are cold."
+    )
     conditions: Conditions = ()
 
     @computed_field(description="sizeBytes, for people.")  # type: ignore[prop-decorator]
     @property
     def size(self) -> str | None:
         """``sizeBytes`` for the table of ``kubectl get``."""
-        return _size(self.size_bytes)
+        return size_text(self.size_bytes)
 
     @computed_field(description="storedBytes, for people.")  # type: ignore[prop-decorator]
     @property
     def stored(self) -> str | None:
         """``storedBytes`` for the table of ``kubectl get``."""
-        return _size(self.stored_bytes)
+        return size_text(self.stored_bytes)
 
 
 # ---------------------------------------------------------------- objects

@@ -33,7 +33,9 @@ def revision(
     }
 
 
-def snapshot(*, name: str, function: str, namespace: str, version_name: str, version: str, owner: Manifest) -> Manifest:
+def snapshot(
+    *, name: str, function: str, namespace: str, version_name: str, version: str, image: str, owner: Manifest
+) -> Manifest:
     """A Snapshot, whose bytes are to come."""
     return {
         "apiVersion": names.API_VERSION,
@@ -50,7 +52,7 @@ def snapshot(*, name: str, function: str, namespace: str, version_name: str, ver
             "finalizers": [names.FINALIZER],
             "ownerReferences": [owner],
         },
-        "spec": {"functionName": function, "versionName": version_name, "version": version},
+        "spec": {"functionName": function, "versionName": version_name, "version": version, "image": image},
     }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from weakref import WeakValueDictionary
 
+from thaw.api import durations
 from thaw.controller.health import Health
 from thaw.controller.metrics import Metrics
 from thaw.controller.options import OperatorSettings
@@ -17,6 +19,18 @@ from thaw.kube.copies import Copies
 from thaw.kube.events import Events
 from thaw.kube.informer import OnEvent
 from thaw.kube.observe import Observer
+
+
+def _limits(settings: OperatorSettings) -> Limits:
+    return Limits(
+        init_attempts=settings.init_attempts,
+        runtimes=settings.runtimes,
+        inactive_after=durations.parse(settings.inactive_after),
+        recycle_after=durations.parse(settings.recycle_after),
+        recycle_retry=durations.parse(settings.recycle_retry) or timedelta.max,
+        recycles_at_once=settings.recycles_at_once,
+        store_shared=settings.store_shared,
+    )
 
 
 class Context:
@@ -37,8 +51,7 @@ class Context:
         self.kube, self.agents, self.settings = kube, agents, settings
         self.metrics, self.health, self.wakes = metrics, health, wakes
         self.copies = Copies(kube, settings.namespace, on_pod=on_pod, on_node=on_node)
-        limits = Limits(settings.init_attempts, settings.runtimes)
-        self.observer = Observer(kube, agents, self.copies, limits)
+        self.observer = Observer(kube, agents, self.copies, _limits(settings))
         self.applier = Applier(kube, agents, Events(kube, "thaw-operator", settings.pod_name), settings)
         self.tasks: list[asyncio.Task[None]] = []
         self._locks: WeakValueDictionary[Topic, asyncio.Lock] = WeakValueDictionary()

@@ -19,7 +19,7 @@ import structlog
 from thaw.api.v1alpha1 import Meta
 from thaw.controller.context import Context
 from thaw.controller.wakes import Listener, Topic
-from thaw.decide.plan import Plan, Status, trouble
+from thaw.decide.plan import Follow, Plan, Status, trouble
 from thaw.errors import Conflict, NodeError, ThawError
 from thaw.kube.apply import Subject
 from thaw.kube.kinds import Kind
@@ -155,16 +155,20 @@ class _One(Generic[S]):
         timeout = _RESYNC_SECONDS if plan.requeue_after is None else plan.requeue_after
         waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._listener.event.wait())]
         if plan.follow is not None:
-            waits.append(asyncio.ensure_future(self._follow(plan.follow.agent, plan.follow.snapshot_uid)))
+            waits.append(asyncio.ensure_future(self._follow(plan.follow)))
         try:
             await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in waits:
                 task.cancel()
 
-    async def _follow(self, agent: str, snapshot_uid: str) -> None:
+    async def _follow(self, follow: Follow) -> None:
+        agents = self._context.agents
         try:
-            await self._context.agents.snapshot(agent, snapshot_uid, wait=_FOLLOW_SECONDS)
+            if follow.pod_uid:
+                await agents.report(follow.agent, follow.pod_uid, wait=_FOLLOW_SECONDS)
+            else:
+                await agents.snapshot(follow.agent, follow.snapshot_uid, wait=_FOLLOW_SECONDS)
         except NodeError as e:
             self._log.info("job not followed", error=str(e))
             await asyncio.sleep(1)

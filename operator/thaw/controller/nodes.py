@@ -17,6 +17,7 @@ from thaw.kube.client import Object
 from thaw.kube.kinds import NODE
 
 POLL_SECONDS = 15.0
+_REASON, _FINGERPRINT = names.ANNOTATION_CHECKPOINT_REASON, names.ANNOTATION_FINGERPRINT
 log = structlog.get_logger(__name__)
 
 
@@ -72,14 +73,15 @@ class Labeller:
         except NotFound:
             return
         meta: Object = node["metadata"]
-        label = meta.get("labels", {}).get(names.LABEL_CHECKPOINT)
-        reason = meta.get("annotations", {}).get(names.ANNOTATION_CHECKPOINT_REASON, "")
-        if (label, reason) == (wanted.label, wanted.reason):
+        labels, annotations = meta.get("labels", {}), meta.get("annotations", {})
+        noted = {key: annotations.get(key, "") for key in (_REASON, _FINGERPRINT)}
+        told = {_REASON: wanted.reason, _FINGERPRINT: wanted.fingerprint or noted[_FINGERPRINT]}
+        if labels.get(names.LABEL_CHECKPOINT) == wanted.label and noted == told:
             return
         body = {
             "metadata": {
                 "labels": {names.LABEL_CHECKPOINT: wanted.label},
-                "annotations": {names.ANNOTATION_CHECKPOINT_REASON: wanted.reason or None},
+                "annotations": {key: value or None for key, value in told.items()},
             }
         }
         await self._context.kube.patch(NODE, "", name, body)

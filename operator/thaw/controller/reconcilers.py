@@ -46,12 +46,10 @@ def versions(context: Context, namespace: str, function_name: str) -> Reconciler
     def topics(seen: ObservedVersion) -> Iterable[Topic]:
         meta, status = seen.version.metadata, seen.version.status
         yield own("FunctionVersion", meta.namespace, meta.name)
-        if not status.version:
-            yield own("Function", meta.namespace, function_name)
+        yield own("Function", meta.namespace, function_name)
         if not status.version or status.duplicate_of:
             yield of_function("FunctionVersion", meta.namespace, function_name)
-        if status.state == "Pending" or meta.deletion_timestamp is not None:
-            yield NODES
+        yield NODES
 
     def alone(seen: ObservedVersion | None) -> Topic | None:
         if seen is not None and seen.version.status.version:

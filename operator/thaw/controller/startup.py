@@ -17,6 +17,7 @@ from thaw.controller.metrics import Metrics
 from thaw.controller.nodes import Labeller
 from thaw.controller.options import OperatorSettings
 from thaw.controller.wakes import NODES, Wakes, own
+from thaw.decide.observed import Nodes
 from thaw.kube.agents import Agents
 from thaw.kube.client import Object, connect_with_retry
 from thaw.kube.informer import OnEvent
@@ -75,6 +76,7 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     configure(settings)
     options: OperatorSettings = memo.options
     kube, wakes = await connect_with_retry(), Wakes()
+    nodes_before: list[Nodes] = []
     context = Context(
         kube,
         Agents(options.agent_token_path),
@@ -83,7 +85,7 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
         health=Health(),
         wakes=wakes,
         on_pod=_pods_wake(wakes),
-        on_node=lambda _type, _node: wakes.notify(NODES),
+        on_node=lambda _type, _node: _nodes_wake(context, nodes_before),
     )
     memo.context = context
     beside = [*context.copies.runs(), Labeller(context).run(), _serve(context)]
@@ -113,8 +115,16 @@ async def own_event(memo: kopf.Memo, namespace: str | None, name: str, **_: Any)
         context.metrics.own_events.inc()
 
 
+def _nodes_wake(context: Context, before: list[Nodes]) -> None:
+    """Wakes all who look at nodes when there is something new to see: a kubelet's heartbeat is not."""
+    now = context.copies.nodes()
+    if before != [now]:
+        before[:] = [now]
+        context.wakes.notify(NODES)
+
+
 def _pods_wake(wakes: Wakes) -> OnEvent:
-    """Init pods wake their version at once; instances after a moment, and at once when they are gone."""
+    """Init and trial pods wake their version at once; instances after a moment, and at once when they are gone."""
 
     def on_pod(event: str, pod: Object) -> None:
         labels, namespace = pod["metadata"]["labels"], pod["metadata"]["namespace"]
@@ -124,7 +134,7 @@ def _pods_wake(wakes: Wakes) -> OnEvent:
             topic = own("Function", namespace, labels.get(names.LABEL_FUNCTION, ""))
             if event != "DELETED":
                 return
-        if event == "DELETED" or labels.get(names.LABEL_ROLE) == names.ROLE_INIT:
+        if event == "DELETED" or labels.get(names.LABEL_ROLE) != names.ROLE_INSTANCE:
             wakes.notify(topic)
         else:
             wakes.notify_soon(topic, _INSTANCES_SOON)

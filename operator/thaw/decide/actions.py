@@ -47,6 +47,7 @@ class CreateSnapshot:
     """Makes the Snapshot object, whose UID is the snapshot's id everywhere."""
 
     name: str
+    image: str
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,32 @@ class CreateInitPod:
     """Makes the pod in which the function is initialised."""
 
     name: str
-    snapshot: str
+    generation: int
     snapshot_uid: str
     template: FrozenTemplate
+
+
+@dataclass(frozen=True)
+class CreateTrialPod:
+    """Makes the pod in which a snapshot is restored on trial."""
+
+    name: str
+    generation: int
+    snapshot_uid: str
+    template: FrozenTemplate
+    node: str
+    """Where the snapshot is: that very node."""
+
+
+@dataclass(frozen=True)
+class TryRestore:
+    """Grants the trial pod the snapshot and nothing else, and notes on the pod what the agent said."""
+
+    agent: str
+    pod: str
+    pod_uid: str
+    template: FrozenTemplate
+    snapshot_uid: str
 
 
 @dataclass(frozen=True)
@@ -161,6 +185,8 @@ Action = (
     | AdoptVersion
     | CreateSnapshot
     | CreateInitPod
+    | CreateTrialPod
+    | TryRestore
     | Vouch
     | DropJob
     | ForgetPod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thaw import names
 from thaw.api.v1alpha1 import State, StateReasonCode
-from thaw.decide import checks, purge
+from thaw.decide import publishing, purge
 from thaw.decide import template as templates
 from thaw.decide.actions import Action, Delete, MoveAlias, PublishVersion, PurgeCode, RememberPackages
 from thaw.decide.observed import ObservedFunction
@@ -30,7 +30,7 @@ def decide(seen: ObservedFunction) -> Plan:
     code: StateReasonCode | None = None if good else "InvalidConfiguration"
     mood: Mood = "ready" if good else "stuck"
     reason = "Valid" if good else "RuntimeUnknown"
-    message = "$LATEST can be invoked" if good else checks.no_image(spec.runtime or "", seen.limits.runtimes)
+    message = "$LATEST can be invoked" if good else publishing.no_image(spec.runtime or "", seen.limits.runtimes)
     status = before.model_copy(
         update={
             "observed_generation": meta.generation,
@@ -70,7 +70,7 @@ def _publish(seen: ObservedFunction) -> tuple[Action, ...]:
         return ()
     if any(not v.number and v.status.state != "Failed" and not v.deleting for v in seen.versions):
         return ()
-    latest = checks.latest_of(seen.versions)
+    latest = publishing.latest_of(seen.versions)
     if latest is None or latest.template_hash != templates.template_hash(spec):
         return (PublishVersion(_free_name(seen), uid),)
     alias, number = seen.alias, str(latest.number)

@@ -12,10 +12,12 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Mark:
-    """The value of label ``thaw.dev/checkpoint`` and of the annotation that explains it."""
+    """The value of label ``thaw.dev/checkpoint``, of the annotation that explains it, and of the node's fingerprint."""
 
     label: str
     reason: str
+    fingerprint: str = ""
+    """JSON; empty leaves what was noted."""
 
 
 def mark(info: NodeInfo | None, *, known: bool, silent_for: float) -> Mark | None:
@@ -32,7 +34,10 @@ def mark(info: NodeInfo | None, *, known: bool, silent_for: float) -> Mark | Non
     ===========================  ==============  =================================
     """
     if info is not None:
-        return Mark("supported", "") if info.checkpoint else Mark("unsupported", info.reason or "no reason given")
+        fingerprint = info.fingerprint.model_dump_json(by_alias=True)
+        if info.checkpoint:
+            return Mark("supported", "", fingerprint)
+        return Mark("unsupported", info.reason or "no reason given", fingerprint)
     if known and silent_for >= PATIENCE:
         return Mark("unsupported", "no agent answers on this node")
     return None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from thaw.api.node import SnapshotJob
+from thaw.api.node import Report, SnapshotJob
 from thaw.api.v1alpha1 import (
+    Fingerprint,
     FrozenTemplate,
     Function,
     FunctionAlias,
@@ -26,6 +27,8 @@ class Node:
     capable: bool
     reason: str = ""
     """Why it cannot checkpoint."""
+    fingerprint: Fingerprint | None = None
+    """As its agent told last; None as long as it has not."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class Nodes:
     def silent(self) -> tuple[str, ...]:
         """Nodes that exist and may hold bytes, but whose agent cannot be asked now."""
         return tuple(sorted(n.name for n in self.nodes if n.name not in self.agents))
+
+    def find(self, name: str) -> Node | None:
+        """A node that has, or had, an agent."""
+        return next((n for n in self.nodes if n.name == name), None)
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -79,8 +86,8 @@ class Sibling:
 
 
 @dataclass(frozen=True)
-class InitPod:
-    """The pod that initialises a snapshot's process, as the kubelet tells it."""
+class SnapshotPod:
+    """A pod made for a snapshot, to initialise its process or to restore it on trial, as the kubelet tells it."""
 
     name: str
     uid: str
@@ -97,6 +104,10 @@ class InitPod:
     """``Error``, ``OOMKilled``, ``StartError``, ``Evicted``, …"""
     exit_message: str = ""
     """What the container left in its termination log, or what the runtime said."""
+    granted: bool = False
+    """Of a trial: its node's agent was told to restore it."""
+    refused: str = ""
+    """Of a trial: why the agent would not."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,15 @@ class Limits:
 
     init_attempts: int = 3
     runtimes: Mapping[str, str] = field(default_factory=dict)
+    inactive_after: timedelta | None = timedelta(days=14)
+    """None: never. A function may have its own."""
+    recycle_after: timedelta | None = timedelta(days=7)
+    recycle_retry: timedelta = timedelta(hours=1)
+    """Before a recycle that failed is tried again; doubled by each failure in a row."""
+    recycles_at_once: int = 2
+    """In the whole cluster, so that a new runtime image does not start every function's initialisation at one time."""
+    store_shared: bool = False
+    """Whether every node reads the same store; else a snapshot is only where it was taken."""
 
 
 @dataclass(frozen=True)
@@ -114,19 +134,31 @@ class ObservedVersion:
     now: datetime
     version: FunctionVersion
     function: Function | None = None
+    """As it is now, not as it was frozen."""
     owned: bool = False
     """Whether the Function is its owner already."""
     numbers: Numbers = Numbers()
     siblings: tuple[Sibling, ...] = ()
     template: FrozenTemplate | None = None
     revision: Ref | None = None
+    current: Snapshot | None = None
+    """The snapshot in use."""
     snapshot: Snapshot | None = None
-    pod: InitPod | None = None
-    other_init_pods: tuple[InitPod, ...] = ()
+    """The snapshot that is being made: the first, or the one of a recycle."""
+    pod: SnapshotPod | None = None
+    """The pod that initialises it."""
+    trial: SnapshotPod | None = None
+    """The pod that restores it on trial."""
+    earlier_pods: tuple[SnapshotPod, ...] = ()
+    """Pods of earlier attempts, or of an earlier snapshot."""
     job: SnapshotJob | None = None
+    report: Report | None = None
+    """What became of the trial."""
     log: str = ""
     """The init container's last lines, read when it has failed."""
     nodes: Nodes = Nodes()
+    recycles: int = 0
+    """Recycles of other versions that are under way."""
     instances: Instances = field(default_factory=Instances)
     last_restore_ms: float | None = None
     pods: tuple[Ref, ...] = ()
@@ -175,5 +207,7 @@ class ObservedSnapshot:
     now: datetime
     snapshot: Snapshot
     pods: tuple[Ref, ...] = ()
-    """Pods restored from it, or being initialised for it."""
+    """Pods that make it."""
+    instances: tuple[Ref, ...] = ()
+    """Pods restored from it."""
     nodes: Nodes = Nodes()

@@ -14,6 +14,7 @@ from thaw.api.v1alpha1 import (
     FunctionStatus,
     FunctionVersionStatus,
     Meta,
+    RecycleOutcome,
     SnapshotStatus,
 )
 from thaw.decide.actions import Action
@@ -32,10 +33,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Follow:
-    """An agent's job that is worth waiting on."""
+    """What an agent does that is worth waiting on: a snapshot's job, or a pod's restore."""
 
     agent: str
-    snapshot_uid: str
+    snapshot_uid: str = ""
+    pod_uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Plan:
     """A deletion is complete: the finalizer may go."""
     published_in: float | None = None
     """Seconds it took to publish, told once."""
+    recycled: RecycleOutcome | None = None
+    """A recycle has ended, told once."""
 
 
 Mood = Literal["ready", "working", "stuck"]

@@ -6,16 +6,27 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from thaw.api.v1alpha1 import Code, FrozenTemplate, FunctionSpec
 
-_NOT_VERSIONED = {"scaling", "auto_publish_alias"}
-"""Concurrency settings are of the function, not of a version, on Lambda too; the alias says how to publish."""
+_NOT_VERSIONED: dict[str, Any] = {
+    "scaling": True,
+    "auto_publish_alias": True,
+    "snap_start": {"inactive_after", "recycle_after"},
+}
+"""Concurrency settings are of the function, not of a version, on Lambda too; the alias says how to publish; how long
+snapshots are kept concerns all that were published."""
 
 
 def image(spec: FunctionSpec, runtimes: Mapping[str, str]) -> str:
     """The image that instances run; empty when the runtime has none here."""
     return spec.code.image or runtimes.get(spec.runtime or "", "")
+
+
+def image_now(template: FrozenTemplate, runtimes: Mapping[str, str]) -> str:
+    """The image a new snapshot is taken of: the runtime's as it is now, for security patches arrive that way."""
+    return image(template.spec, runtimes) or template.image
 
 
 def freeze(spec: FunctionSpec, runtimes: Mapping[str, str]) -> FrozenTemplate:

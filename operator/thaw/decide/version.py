@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thaw.api.conditions import mark_recycled
 from thaw.api.v1alpha1 import FunctionVersionStatus
 from thaw.decide import checks, purge
 from thaw.decide import template as templates
@@ -18,7 +19,13 @@ def decide(seen: ObservedVersion) -> Plan:
     if meta.deletion_timestamp is not None:
         return _purge(seen)
     found = checks.first(seen)
-    mood = _MOOD[found.state]
+    mood = found.mood or _MOOD[found.state]
+    conditions = marked(before.conditions, mood, found.reason, found.message, meta=meta, now=seen.now)
+    if found.recycled is not None:
+        said = found.recycled
+        conditions = mark_recycled(
+            conditions, said.status, said.reason, said.message, generation=meta.generation, now=seen.now
+        )
     status = before.model_copy(
         update={
             "observed_generation": meta.generation,
@@ -28,24 +35,26 @@ def decide(seen: ObservedVersion) -> Plan:
             "instances": seen.instances,
             "last_restore_ms": seen.last_restore_ms or before.last_restore_ms,
             **found.changes,
-            "conditions": marked(before.conditions, mood, found.reason, found.message, meta=meta, now=seen.now),
+            "conditions": conditions,
         }
     )
     return Plan(
         actions=found.actions,
         status=status,
         cleanup=found.cleanup,
-        events=told(before.conditions, mood, found.reason, found.message, warn=found.warn),
+        events=(*found.events, *told(before.conditions, mood, found.reason, found.message, warn=found.warn)),
         requeue_after=found.again,
         follow=found.follow,
         published_in=_published_in(seen, status),
+        recycled=status.last_recycle if status.last_recycle != before.last_recycle else None,
     )
 
 
 def _published_in(seen: ObservedVersion, status: FunctionVersionStatus) -> float | None:
     """Seconds from the object's creation to Active, at the moment it becomes so with a snapshot."""
     created, was = seen.version.metadata.creation_timestamp, seen.version.status.state
-    became = status.state == "Active" and was != "Active" and status.snapshot_ref and not status.duplicate_of
+    first = was in (None, "Pending") and status.last_recycle is None and not status.duplicate_of
+    became = status.state == "Active" and first and status.snapshot_ref
     return (seen.now - created).total_seconds() if became and created is not None else None
 
 

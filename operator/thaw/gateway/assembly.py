@@ -10,6 +10,7 @@ from thaw.gateway import server
 from thaw.gateway.aliases import Aliases
 from thaw.gateway.arns import Arns
 from thaw.gateway.asyncinvoke import AsyncInvokes
+from thaw.gateway.fallbacks import Fallbacks
 from thaw.gateway.functioncontrol import FunctionControl
 from thaw.gateway.functions import Functions
 from thaw.gateway.instances import BuildPod, Starter
@@ -23,6 +24,7 @@ from thaw.gateway.proxy import Proxy
 from thaw.gateway.publish import Publisher
 from thaw.gateway.shapes import Shapes
 from thaw.gateway.targets import Targets
+from thaw.gateway.usage import Usage
 from thaw.gateway.watch import MakeCopy, Watch
 from thaw.kube.agents import Agents
 from thaw.kube.client import Kube
@@ -36,6 +38,7 @@ class Gateway:
     front: server.Front
     watch: Watch
     pools: Pools
+    usage: Usage
     leases: Leases
     events: AsyncInvokes
     control: FunctionControl
@@ -46,6 +49,7 @@ class Gateway:
         """Ends what runs, deletes the instances and the Lease."""
         await self.events.drain(drain)
         await self.pools.close()
+        await self.usage.tell(everything=True)
         with contextlib.suppress(Exception):
             await self.leases.release()
         await self.front.proxy.close()
@@ -67,14 +71,17 @@ def assemble(
     metrics, control = Metrics(), control or FunctionControl()
     arns = Arns(settings.region, settings.account_id)
     watch = Watch(make_copy, settings)
+    usage = Usage(kube, watch, settings)
     targets = Targets(kube, watch, arns, settings.runtimes)
+    targets.on_invoked.append(usage.saw)
+    told = Events(kube, "thaw-gateway", settings.pod_name)
     starter = Starter(
         kube=kube,
         watch=watch,
         agents=agents,
         control=control,
         build=build,
-        events=Events(kube, "thaw-gateway", settings.pod_name),
+        fallbacks=Fallbacks(kube, watch, told, metrics),
         metrics=metrics,
         settings=settings,
     )
@@ -94,4 +101,4 @@ def assemble(
     )
     proxy = Proxy(targets=targets, pools=pools, metrics=metrics)
     front = server.Front(api, proxy, watch.keys, metrics, open_http=settings.http_auth == "open")
-    return Gateway(front, watch, pools, leases, events, control, agents, kube)
+    return Gateway(front, watch, pools, usage, leases, events, control, agents, kube)

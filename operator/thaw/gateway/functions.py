@@ -223,7 +223,7 @@ class Functions:
         agents = list(self.watch.ready_agents().values())
         if not agents:
             raise InvokeError(503, "ServiceException", "No node's agent is ready to keep the package.")
-        every = agents if self.settings.store_url.startswith("file:") else agents[:1]
+        every = agents[:1] if self.settings.store_shared else agents
         puts = (self.agents.put_code(url, package.sha256, package.zip) for url in every)
         refused = [e for e in await asyncio.gather(*puts, return_exceptions=True) if isinstance(e, BaseException)]
         for e in refused:

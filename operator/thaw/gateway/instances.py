@@ -18,8 +18,8 @@ import structlog
 from thaw import names
 from thaw.api.node import GrantRequest, Report
 from thaw.api.v1alpha1 import FrozenTemplate, Http
-from thaw.decide.plan import Event
 from thaw.errors import ClusterError, InvokeError, NodeError, ThawError
+from thaw.gateway.fallbacks import Fallback, Fallbacks
 from thaw.gateway.functioncontrol import FunctionControl, InitFailed, Lost, Unreached
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.options import GatewaySettings
@@ -27,8 +27,7 @@ from thaw.gateway.targets import Target
 from thaw.gateway.watch import Watch
 from thaw.kube.agents import Agents
 from thaw.kube.client import Kube, Object
-from thaw.kube.events import Events
-from thaw.kube.kinds import FUNCTION, FUNCTION_VERSION, POD
+from thaw.kube.kinds import POD
 
 _REPORT_WAIT = 20.0
 _WHY = 3.0
@@ -83,6 +82,8 @@ class Instance:
     start: Start
     restore_ms: float = 0.0
     """Restore and after-restore hooks, as Lambda counts it."""
+    made_for: str | None = None
+    """The UID of the snapshot it was to be restored from, whether or not it was."""
     fallback: str = ""
     inflight: int = 0
     served: int = 0
@@ -98,6 +99,7 @@ class _Pod:
     uid: str
     token: str
     agent: str = ""
+    node: str = ""
 
 
 class Stopwatch:
@@ -131,12 +133,12 @@ class Starter:
         agents: Agents,
         control: FunctionControl,
         build: BuildPod,
-        events: Events,
+        fallbacks: Fallbacks,
         metrics: Metrics,
         settings: GatewaySettings,
     ) -> None:
         self._kube, self._watch, self._agents, self._control = kube, watch, agents, control
-        self._build, self._events, self._metrics, self._settings = build, events, metrics, settings
+        self._build, self._fallbacks, self._metrics, self._settings = build, fallbacks, metrics, settings
         self._background: set[asyncio.Task[None]] = set()
         self.alive: set[str] = set()
         """UIDs of the pods this gateway answers for; all others that carry its name are orphans."""
@@ -198,17 +200,18 @@ class Starter:
     async def _bring_up(self, target: Target, pod: _Pod, watch: Stopwatch) -> Instance:
         pod.agent = await self._agent_of(pod)
         watch.lap("scheduled")
-        fallback = await self._grant(target, pod)
+        refused = await self._grant(target, pod)
         watch.lap("grant")
         report = await self._report(pod)
         watch.lap("container")
         ip = report.ip or await self._ip_of(pod)
         restored = report.state == "restored"
-        if target.snapshot_uid and not restored and not fallback:
-            fallback = report.restore_error or "the container was not restored"
         start: Start = "restore" if restored else "cold"
         instance = Instance(pod.namespace, pod.name, pod.uid, pod.agent, ip, pod.token, start)
-        instance.fallback = "" if restored else fallback or target.fallback
+        instance.made_for = target.snapshot_uid
+        if fallback := None if restored else _fallback(target, refused, report):
+            instance.fallback = fallback.message
+            self._later(self._fallbacks.tell(target, pod.node, fallback))
         if target.template.spec.protocol == "http":
             await self._warm_up_http(target.template.spec.http or Http(), instance, restored=restored)
             watch.lap("hooks" if restored else "init")
@@ -228,8 +231,8 @@ class Starter:
                 return None
             if seen["metadata"].get("deletionTimestamp"):
                 return StartFailed("its pod was deleted", retryable=True)
-            node = seen["spec"].get("nodeName")
-            return self._watch.agent(node) if node else None
+            pod.node = seen["spec"].get("nodeName", "")
+            return self._watch.agent(pod.node) if pod.node else None
 
         found: str | StartFailed | None = await self._watch.until(check, self._settings.start_timeout)
         if isinstance(found, str):
@@ -244,7 +247,7 @@ class Starter:
         message = next((c.get("message", "") for c in conditions if c["type"] == "PodScheduled"), "")
         return f"no node for its pod: {message or 'the scheduler has not answered'}"
 
-    async def _grant(self, target: Target, pod: _Pod) -> str:
+    async def _grant(self, target: Target, pod: _Pod) -> Fallback | None:
         """Vouches for the pod; the reason, when its snapshot cannot be used there and it is granted without."""
         code = target.template.spec.code
         request = GrantRequest(
@@ -262,8 +265,8 @@ class Starter:
             if e.code != "SnapshotUnusable" or request.snapshot is None:
                 raise StartFailed(f"the node's agent refused: {e}", retryable=e.retryable) from e
             await self._grant_cold(pod, request)
-            return e.message
-        return ""
+            return Fallback(e.cause or "Unknown", e.message)  # type: ignore[arg-type]
+        return None
 
     async def _grant_cold(self, pod: _Pod, request: GrantRequest) -> None:
         try:
@@ -363,15 +366,6 @@ class Starter:
             **{f"{piece}_ms": round(seconds * 1000, 1) for piece, seconds in watch.pieces.items()},
         )
         self._later(self._annotate(instance))
-        if instance.fallback:
-            self._metrics.fallbacks.labels(target.namespace, target.function, target.qualifier).inc()
-            message = f"Started cold, because the snapshot could not be used: {instance.fallback}"
-            self._later(self._warn(target, Event("Warning", "ColdFallback", message)))
-
-    async def _warn(self, target: Target, event: Event) -> None:
-        owner = target.owner
-        kind = FUNCTION_VERSION if owner["kind"] == FUNCTION_VERSION.kind else FUNCTION
-        await self._events.write(kind, target.namespace, owner["name"], owner["uid"], event)
 
     async def _annotate(self, instance: Instance) -> None:
         annotations: dict[str, str] = {names.ANNOTATION_START: instance.start}
@@ -396,6 +390,15 @@ class Starter:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _fallback(target: Target, refused: Fallback | None, report: Report) -> Fallback | None:
+    """Why a start is cold that should have been a restore; None when it should not."""
+    if refused is not None:
+        return refused
+    if target.snapshot_uid is not None:
+        return Fallback("RestoreFailed", report.restore_error or "the container was not restored")
+    return Fallback("NoSnapshot", target.fallback) if target.fallback else None
 
 
 _OWN_EXITS = {"Error", "Completed", "OOMKilled"}

@@ -165,7 +165,8 @@ class LambdaApi:
             raise answers.invalid(f"InvocationType {kind} is not supported: RequestResponse, Event or DryRun")
         payload = await _payload(request, ASYNC_LIMIT if kind == "Event" else SYNC_LIMIT)
         named = _named(request)
-        target = await self.targets.resolve(request[NAMESPACE], named.function, named.qualifier)
+        look = self.targets.resolve if kind == "DryRun" else self.targets.invoked
+        target = await look(request[NAMESPACE], named.function, named.qualifier)
         if kind == "DryRun":
             return web.Response(status=204, headers={"X-Amz-Executed-Version": target.qualifier, **NOT_STARTED})
         call = Call(

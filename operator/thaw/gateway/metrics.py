@@ -54,8 +54,9 @@ class Metrics:
         )
         self.fallbacks = Counter(
             "thaw_gateway_cold_fallbacks_total",
-            "Cold starts of versions whose snapshot could not be used.",
-            by_version,
+            "Cold starts of versions whose snapshot could not be used: Missing, Corrupt, Fingerprint, RestoreFailed, "
+            "NoSnapshot, Unknown.",
+            [*by_version, "cause"],
             registry=self.registry,
         )
         self.instances = Gauge(

@@ -39,6 +39,7 @@ class Pool:
 
     :param elsewhere: how many instances of the version other gateways have.
     :param gone: whether the version was deleted: nothing is started for it any more.
+    :param stale: whether the snapshot of that UID is gone or going: what was made for it serves what it has and ends.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Pool:
         wait: float,
         elsewhere: Callable[[], int] = lambda: 0,
         gone: Callable[[], bool] = lambda: False,
+        stale: Callable[[str], bool] = lambda _uid: False,
         backoff: tuple[float, ...] = _BACKOFF,
     ) -> None:
         self.target = target
@@ -57,7 +59,7 @@ class Pool:
         self.retired = False
         """Its code was replaced or its version deleted: it serves what it has taken and ends."""
         self._starter, self._queue_limit, self._wait = starter, queue_limit, wait
-        self._elsewhere, self._gone, self._backoff = elsewhere, gone, backoff
+        self._elsewhere, self._gone, self._stale, self._backoff = elsewhere, gone, stale, backoff
         self._instances: dict[str, Instance] = {}
         self._waiting: deque[asyncio.Future[Turn]] = deque()
         self._starts: set[asyncio.Task[None]] = set()
@@ -100,7 +102,7 @@ class Pool:
         instance = turn.instance
         instance.inflight -= 1
         instance.last_used = time.monotonic()
-        if dead:
+        if dead or (not instance.inflight and self._is_stale(instance)):
             self._discard(instance)
         self._serve_waiting()
 
@@ -114,6 +116,9 @@ class Pool:
 
     def scale(self, *, keep_warm: bool) -> None:
         """Removes idle instances and starts those that are kept warm."""
+        for instance in tuple(self._instances.values()):
+            if not instance.inflight and self._is_stale(instance):
+                self._discard(instance)
         scaling = self.target.template.spec.scaling
         now = time.monotonic()
         plan = autoscale.decide(
@@ -141,6 +146,9 @@ class Pool:
         for instance in tuple(self._instances.values()):
             self._discard(instance)
         await asyncio.gather(*self._stops, return_exceptions=True)
+
+    def _is_stale(self, instance: Instance) -> bool:
+        return instance.made_for is not None and self._stale(instance.made_for)
 
     def _situation(self) -> route.Situation:
         return route.Situation(

@@ -46,6 +46,7 @@ class Pools:
                 wait=self._settings.start_timeout,
                 elsewhere=lambda: self._watch.elsewhere(*target.key[:3], self._settings.pod_name),
                 gone=lambda: self._is_gone(target.key),
+                stale=lambda uid: not self._watch.has_snapshot(uid),
             )
         pool.target, pool.retired = target, False
         return pool

@@ -65,7 +65,7 @@ class Proxy:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Proxies one request."""
         named = arns.parse(request.match_info["name"])
-        target = await self._targets.resolve(request.match_info["namespace"], named.function, named.qualifier)
+        target = await self._targets.invoked(request.match_info["namespace"], named.function, named.qualifier)
         if target.template.spec.protocol != "http":
             raise answers.invalid("The function speaks events: call it by Lambda's Invoke.")
         if "upgrade" in request.headers.get("Connection", "").lower():

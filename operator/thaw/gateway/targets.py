@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from thaw import names
-from thaw.api.v1alpha1 import FrozenTemplate, Function, FunctionAlias, FunctionVersion
+from thaw.api.v1alpha1 import FrozenTemplate, Function, FunctionAlias, FunctionVersion, Snapshot
 from thaw.build.common import owner_reference
+from thaw.decide.keeping import loses_snapshot_when_idle
 from thaw.errors import ClusterError, InvokeError, NotFound
 from thaw.gateway import answers, templates
 from thaw.gateway.arns import Arns
@@ -41,6 +42,7 @@ class Target:
     snapshot_uid: str | None
     fallback: str
     """Why a version with SnapStart has no snapshot to start from."""
+    snapshot_name: str = ""
     node_hint: str = ""
 
     @property
@@ -66,13 +68,29 @@ class Targets:
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._kube, self._watch, self._arns, self._runtimes, self._draw = kube, watch, arns, runtimes, draw
+        self.on_invoked: list[Callable[[FunctionVersion], None]] = []
+        """Called with the version at each of its invocations, also at those that are refused for its state."""
         self._templates: dict[str, tuple[FrozenTemplate, str]] = {}
         self._prefetches: set[asyncio.Task[None]] = set()
         watch.on_version.append(self._on_version)
 
-    async def resolve(self, namespace: str, function: str, qualifier: str) -> Target:
-        """What a request for this name is served by.
+    async def invoked(self, namespace: str, function: str, qualifier: str) -> Target:
+        """What an invocation of this name is served by; it counts as one, also if it is refused.
 
+        :raises InvokeError: as :meth:`resolve`.
+        """
+        return await self.resolve(namespace, function, qualifier, seen_by=tuple(self.on_invoked))
+
+    async def resolve(
+        self,
+        namespace: str,
+        function: str,
+        qualifier: str,
+        seen_by: Sequence[Callable[[FunctionVersion], None]] = (),
+    ) -> Target:
+        """What a request for this name would be served by.
+
+        :param seen_by: are shown the published version that it stands for.
         :raises InvokeError: there is no such thing, or it is in a state that does not serve.
         """
         found = self._watch.function(namespace, function)
@@ -85,6 +103,8 @@ class Targets:
         if version is None:
             raise answers.not_found(self._arns.function(function, number))
         template, digest = await self.template(version)
+        for see in seen_by:
+            see(version)
         _refuse_by_state(version, template)
         return self._published(version, template, digest)
 
@@ -132,7 +152,10 @@ class Targets:
 
     def _published(self, version: FunctionVersion, template: FrozenTemplate, digest: str) -> Target:
         snap_start = template.spec.snap_start.apply_on == "PublishedVersions"
-        uid, node, fallback = self._snapshot(version) if snap_start else (None, "", "")
+        snapshot, fallback = self._snapshot(version) if snap_start else (None, "")
+        node = snapshot.status.node if snapshot is not None else ""
+        if snapshot is not None and snapshot.spec.image:
+            template = template.model_copy(update={"image": snapshot.spec.image})
         return Target(
             namespace=version.metadata.namespace,
             function=version.spec.function_name,
@@ -142,21 +165,23 @@ class Targets:
             template=template,
             template_hash=digest,
             snap_start=snap_start,
-            snapshot_uid=uid,
+            snapshot_uid=snapshot.metadata.uid if snapshot is not None else None,
+            snapshot_name=snapshot.metadata.name if snapshot is not None else "",
             fallback=fallback,
             node_hint=node if node in self._watch.ready_agents() else "",
         )
 
-    def _snapshot(self, version: FunctionVersion) -> tuple[str | None, str, str]:
+    def _snapshot(self, version: FunctionVersion) -> tuple[Snapshot | None, str]:
+        """What it is restored from, or why it is not."""
         ref = version.status.snapshot_ref
         if not ref:
-            return None, "", "the version has no snapshot"
+            return None, "the version has no snapshot"
         snapshot = self._watch.snapshot(version.metadata.namespace, ref)
         if snapshot is None:
-            return None, "", f"snapshot {ref} is gone"
+            return None, f"snapshot {ref} is gone"
         if snapshot.status.phase != "Ready":
-            return None, "", f"snapshot {ref} is {snapshot.status.phase}: {snapshot.status.message}"
-        return snapshot.metadata.uid, snapshot.status.node, ""
+            return None, f"snapshot {ref} is {snapshot.status.phase}: {snapshot.status.message}"
+        return snapshot, ""
 
     async def _read(self, version: FunctionVersion) -> tuple[FrozenTemplate, str]:
         meta = version.metadata
@@ -198,7 +223,7 @@ def _refuse_by_state(version: FunctionVersion, template: FrozenTemplate) -> None
         case "Failed":
             raise answers.failed(status.state_reason_code, status.state_reason)
         case "Inactive":
-            if (template.spec.runtime or "").startswith("java"):
+            if loses_snapshot_when_idle(template.spec):
                 text = f"The version is Inactive ({status.state_reason_code}); it can be invoked after a new snapshot."
                 raise InvokeError(409, "SnapStartNotReadyException", text)
         case _:

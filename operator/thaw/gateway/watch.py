@@ -118,6 +118,10 @@ class Watch:
         """A snapshot by its object's name."""
         return self._snapshots.get((namespace, name))
 
+    def has_snapshot(self, uid: str) -> bool:
+        """Whether a snapshot exists and is not being deleted."""
+        return any(s.metadata.uid == uid for s in self._snapshots.values())
+
     def all_functions(self) -> list[Function]:
         """The functions of all namespaces."""
         return list(self._functions.values())

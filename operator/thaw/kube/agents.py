@@ -137,4 +137,4 @@ def _error(status: int, text: str) -> NodeError:
         body = ErrorBody.model_validate_json(text)
     except ValidationError:
         return NodeError(f"HTTP{status}", text[:300], retryable=status >= 500)
-    return NodeError(body.code, body.message, retryable=body.retryable)
+    return NodeError(body.code, body.message, retryable=body.retryable, cause=body.cause)

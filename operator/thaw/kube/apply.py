@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Any, assert_never
 
 import structlog
 
@@ -13,7 +13,7 @@ from thaw import names
 from thaw.api.base import Model
 from thaw.api.node import GrantRequest
 from thaw.build import common, objects
-from thaw.build.init_pod import init_pod
+from thaw.build.init_pod import init_pod, trial_pod
 from thaw.decide import actions as do
 from thaw.decide.plan import Plan
 from thaw.errors import Conflict, NodeError, NotFound
@@ -32,6 +32,8 @@ from thaw.kube.kinds import (
 from thaw.kube.observe import CLAIM, PACKAGES
 from thaw.settings import Settings
 
+_GATEWAYS_OWN = ("lastInvokedTime", "unusable")
+"""Fields of a status that the gateways write, and the operator only reads."""
 log = structlog.get_logger(__name__)
 _KINDS: dict[do.Deletable, Kind] = {
     "Pod": POD,
@@ -101,6 +103,10 @@ class Applier:
                 await self._create_snapshot(subject, action)
             case do.CreateInitPod():
                 await self._create_init_pod(subject, action)
+            case do.CreateTrialPod():
+                await self._create_trial_pod(subject, action)
+            case do.TryRestore():
+                await self._try_restore(subject, action)
             case do.Vouch():
                 await self._vouch(action)
             case do.DropJob():
@@ -133,7 +139,10 @@ class Applier:
         body = status.to_json()
         if before is not None and body == before.to_json():
             return
-        body.pop("lastInvokedTime", None)  # the gateways' to write
+        if before is not None:
+            body = dict.fromkeys(before.to_json()) | body  # a merge patch removes what is null
+        for field in _GATEWAYS_OWN:
+            body.pop(field, None)
         try:
             patch = {"metadata": {"uid": subject.uid}, "status": body}
             await self._kube.patch(subject.kind, subject.namespace, subject.name, patch, subresource="status")
@@ -208,6 +217,7 @@ class Applier:
             namespace=subject.namespace,
             version_name=subject.name,
             version=subject.version,
+            image=action.image,
             owner=subject.as_owner,
         )
         made = await self._create_own(subject, SNAPSHOT, body)
@@ -216,18 +226,47 @@ class Applier:
             await self._kube.patch(SNAPSHOT, subject.namespace, action.name, patch, subresource="status")
 
     async def _create_init_pod(self, subject: Subject, action: do.CreateInitPod) -> None:
-        body = init_pod(
-            name=action.name,
-            template=action.template,
-            function=subject.function,
+        await self._create_own(subject, POD, init_pod(**self._pod(subject, action)))
+
+    async def _create_trial_pod(self, subject: Subject, action: do.CreateTrialPod) -> None:
+        await self._create_own(subject, POD, trial_pod(node=action.node, **self._pod(subject, action)))
+
+    def _pod(self, subject: Subject, action: do.CreateInitPod | do.CreateTrialPod) -> dict[str, Any]:
+        return {
+            "name": action.name,
+            "template": action.template,
+            "function": subject.function,
+            "namespace": subject.namespace,
+            "qualifier": subject.version,
+            "version_name": subject.name,
+            "owner": subject.as_owner,
+            "snapshot_uid": action.snapshot_uid,
+            "generation": action.generation,
+            "settings": self._settings,
+        }
+
+    async def _try_restore(self, subject: Subject, action: do.TryRestore) -> None:
+        """No cold start instead: what is tried is the restore."""
+        code = action.template.spec.code
+        grant = GrantRequest(
             namespace=subject.namespace,
-            qualifier=subject.version,
-            version_name=subject.name,
-            owner=subject.as_owner,
-            snapshot_uid=action.snapshot_uid,
-            settings=self._settings,
+            name=action.pod,
+            role="instance",
+            protocol=action.template.spec.protocol,
+            code=None if code.image else code,
+            snapshot=action.snapshot_uid,
+            cold_fallback=False,
+            token=secrets.token_urlsafe(32),
         )
-        await self._create_own(subject, POD, body)
+        said = {names.ANNOTATION_GRANTED: "true"}
+        try:
+            await self._agents.grant(action.agent, action.pod_uid, grant)
+        except NodeError as e:
+            if e.code != "SnapshotUnusable":
+                raise
+            said = {names.ANNOTATION_REFUSED: e.message}
+        meta = {"uid": action.pod_uid, "annotations": said}
+        await self._kube.patch(POD, subject.namespace, action.pod, {"metadata": meta})
 
     async def _vouch(self, action: do.Vouch) -> None:
         request = action.request.model_copy(update={"token": secrets.token_urlsafe(32)})
@@ -251,9 +290,10 @@ class Applier:
 
     async def _purge_snapshot(self, action: do.PurgeSnapshot) -> None:
         """The store first and by one agent at a time, for they may share it; all where each node has its own."""
-        each_its_own = self._settings.store_url.startswith("file:")
         for index, agent in enumerate(action.agents):
-            await self._agents.delete_snapshot(agent, action.snapshot_uid, store=each_its_own or index == 0)
+            await self._agents.delete_snapshot(
+                agent, action.snapshot_uid, store=index == 0 or not self._settings.store_shared
+            )
 
     # ------------------------------------------------------------ objects
 

@@ -6,12 +6,24 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from pydantic import ValidationError
+
 from thaw import names
+from thaw.api.v1alpha1 import Fingerprint
 from thaw.decide.observed import Node, Nodes
 from thaw.kube.agents import agents_by_node
 from thaw.kube.client import Kube, Object
 from thaw.kube.informer import Informer, OnEvent
 from thaw.kube.kinds import NODE, POD
+
+
+def _fingerprint(meta: Object) -> Fingerprint | None:
+    """What the node's agent told last, as the operator noted it there."""
+    noted = meta.get("annotations", {}).get(names.ANNOTATION_FINGERPRINT)
+    try:
+        return Fingerprint.model_validate_json(noted) if noted else None
+    except ValidationError:
+        return None
 
 
 class Copies:
@@ -41,6 +53,21 @@ class Copies:
             if pod["metadata"]["namespace"] == namespace and wanted.items() <= pod["metadata"]["labels"].items()
         ]
 
+    def recycles(self, but: str) -> int:
+        """How many versions' snapshots are being made anew at this moment.
+
+        :param but: a version's UID that does not count.
+        """
+        return len(
+            {
+                owner["uid"]
+                for pod in self._pods.list()
+                if int(pod["metadata"]["labels"].get(names.LABEL_GENERATION) or 1) > 1
+                for owner in pod["metadata"].get("ownerReferences", [])
+                if owner["uid"] != but
+            }
+        )
+
     def agents(self) -> dict[str, str]:
         """Node name → base URL of its agent, of those that are ready."""
         return agents_by_node(self._agents.list())
@@ -52,5 +79,5 @@ class Copies:
             meta = node["metadata"]
             capable = meta["labels"].get(names.LABEL_CHECKPOINT) == "supported"
             reason = meta.get("annotations", {}).get(names.ANNOTATION_CHECKPOINT_REASON, "")
-            found.append(Node(meta["name"], capable, reason))
+            found.append(Node(meta["name"], capable, reason, _fingerprint(meta)))
         return Nodes(tuple(sorted(found, key=lambda n: n.name)), self.agents())

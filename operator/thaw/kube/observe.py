@@ -7,20 +7,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from thaw import names
-from thaw.api.node import SnapshotJob
+from thaw.api.node import Report, SnapshotJob
 from thaw.api.v1alpha1 import (
     FrozenTemplate,
     Function,
     FunctionAlias,
     FunctionVersion,
+    FunctionVersionStatus,
     Instances,
     Snapshot,
 )
-from thaw.decide import checks
+from thaw.decide import making
 from thaw.decide import template as templates
 from thaw.decide.observed import (
-    InitPod,
     Limits,
+    Nodes,
     Numbers,
     ObservedAlias,
     ObservedFunction,
@@ -28,8 +29,9 @@ from thaw.decide.observed import (
     ObservedVersion,
     Ref,
     Sibling,
+    SnapshotPod,
 )
-from thaw.errors import NotFound
+from thaw.errors import NodeError, NotFound
 from thaw.kube.agents import Agents
 from thaw.kube.client import Kube, Object
 from thaw.kube.copies import Copies
@@ -119,12 +121,13 @@ class Observer:
         if raw is None:
             return None
         snapshot = Snapshot.model_validate(raw)
-        labels = f"{names.LABEL_SNAPSHOT}={snapshot.metadata.uid}"
+        makes = f"{names.LABEL_SNAPSHOT}={snapshot.metadata.uid},{names.LABEL_ROLE}"
         deleting = snapshot.metadata.deletion_timestamp is not None
         return ObservedSnapshot(
             now=datetime.now(UTC),
             snapshot=snapshot,
-            pods=await self._pods(namespace, labels) if deleting else (),
+            pods=await self._pods(namespace, f"{makes}!={names.ROLE_INSTANCE}") if deleting else (),
+            instances=await self._pods(namespace, f"{makes}={names.ROLE_INSTANCE}") if deleting else (),
             nodes=self._copies.nodes(),
         )
 
@@ -149,27 +152,32 @@ class Observer:
         )
 
     async def _version_numbered(self, version: FunctionVersion) -> ObservedVersion:
-        meta = version.metadata
+        meta, status = version.metadata, version.status
+        function = await self._find(FUNCTION, meta.namespace, version.spec.function_name)
         template, revision = await self._revision(version)
-        snapshot = await self._snapshot(version)
-        pod, others = await self._init_pods(version)
-        nodes = self._copies.nodes()
-        job = None
-        settled = snapshot is None or snapshot.status.phase == "Ready" or version.status.state == "Failed"
-        if not settled and snapshot is not None and pod is not None and pod.node in nodes.agents:
-            job = await self._agents.snapshot(nodes.agents[pod.node], snapshot.metadata.uid)
+        making_name = names.snapshot(meta.name, making.generation(status))
+        snapshot = None if _is_settled(status) else await self._snapshot(version, making_name)
+        nodes, pods = self._copies.nodes(), await self._snapshot_pods(version)
+        pod = next((p for p in pods if p.name == names.init_pod(making_name, max(status.attempts, 1))), None)
+        trial = next((p for p in pods if p.name == names.trial_pod(making_name, max(status.attempts, 1))), None)
+        job = await self._job(snapshot, pod, nodes) if status.state != "Failed" else None
         instances, last_restore = _count(self._copies.instances(meta.namespace, meta.name))
         return ObservedVersion(
             now=datetime.now(UTC),
             version=version,
+            function=Function.model_validate(function) if function else None,
             template=template,
             revision=revision,
+            current=await self._snapshot(version, status.snapshot_ref) if status.snapshot_ref else None,
             snapshot=snapshot,
             pod=pod,
-            other_init_pods=others,
+            trial=trial,
+            earlier_pods=tuple(p for p in pods if p not in (pod, trial)),
             job=job,
+            report=await self._report(trial, nodes),
             log=await self._log(meta.namespace, pod, job),
             nodes=nodes,
+            recycles=self._copies.recycles(but=meta.uid),
             instances=instances,
             last_restore_ms=last_restore,
             limits=self._limits,
@@ -207,19 +215,33 @@ class Observer:
             return None, None
         return FrozenTemplate.model_validate(raw["data"]), _raw_ref(raw)
 
-    async def _snapshot(self, version: FunctionVersion) -> Snapshot | None:
+    async def _snapshot(self, version: FunctionVersion, name: str) -> Snapshot | None:
         meta = version.metadata
-        raw = await self._find(SNAPSHOT, meta.namespace, names.snapshot(meta.name, checks.GENERATION))
+        raw = await self._find(SNAPSHOT, meta.namespace, name)
         return Snapshot.model_validate(raw) if raw is not None and _owned_by(raw, meta.uid) else None
 
-    async def _init_pods(self, version: FunctionVersion) -> tuple[InitPod | None, tuple[InitPod, ...]]:
-        """The pod of the current attempt, and those of earlier ones."""
+    async def _snapshot_pods(self, version: FunctionVersion) -> tuple[SnapshotPod, ...]:
+        """The pods that were made to make its snapshots."""
         meta = version.metadata
-        labels = f"{names.LABEL_VERSION_NAME}={meta.name},{names.LABEL_ROLE}={names.ROLE_INIT}"
-        raw, _ = await self._kube.list(POD, meta.namespace, labels)
-        current = names.init_pod(names.snapshot(meta.name, checks.GENERATION), max(version.status.attempts, 1))
-        pods = [_init_pod(pod) for pod in raw]
-        return next((p for p in pods if p.name == current), None), tuple(p for p in pods if p.name != current)
+        roles = f"{names.LABEL_ROLE} in ({names.ROLE_INIT},{names.ROLE_TRIAL})"
+        raw, _ = await self._kube.list(POD, meta.namespace, f"{names.LABEL_VERSION_NAME}={meta.name},{roles}")
+        return tuple(_snapshot_pod(pod) for pod in raw)
+
+    async def _job(self, snapshot: Snapshot | None, pod: SnapshotPod | None, nodes: Nodes) -> SnapshotJob | None:
+        """The agent's job for a snapshot that is not stored yet."""
+        if snapshot is None or snapshot.status.digest or pod is None or pod.node not in nodes.agents:
+            return None
+        return await self._agents.snapshot(nodes.agents[pod.node], snapshot.metadata.uid)
+
+    async def _report(self, trial: SnapshotPod | None, nodes: Nodes) -> Report | None:
+        if trial is None or not trial.granted or trial.node not in nodes.agents:
+            return None
+        try:
+            return await self._agents.report(nodes.agents[trial.node], trial.uid, wait=0)
+        except NodeError as e:
+            if e.code == "NotFound":
+                return None
+            raise
 
     async def _pods(self, namespace: str, labels: str) -> tuple[Ref, ...]:
         raw, _ = await self._kube.list(POD, namespace, labels)
@@ -262,7 +284,7 @@ class Observer:
         specs += [r["data"]["spec"] for r in revisions if r["metadata"]["uid"] != uid]
         return frozenset(_packages(specs))
 
-    async def _log(self, namespace: str, pod: InitPod | None, job: SnapshotJob | None) -> str:
+    async def _log(self, namespace: str, pod: SnapshotPod | None, job: SnapshotJob | None) -> str:
         failed = pod is not None and (pod.ended or (job is not None and job.phase == "failed"))
         if pod is None or not failed:
             return ""
@@ -290,6 +312,11 @@ def _raw_ref(raw: Object) -> Ref:
 
 def _owned_by(raw: Object, uid: str) -> bool:
     return any(owner["uid"] == uid for owner in raw["metadata"].get("ownerReferences", []))
+
+
+def _is_settled(status: FunctionVersionStatus) -> bool:
+    """Whether no snapshot is being made for it."""
+    return status.state in ("Active", "Inactive") and status.recycle is None
 
 
 def _sibling(version: FunctionVersion, template_hash: str) -> Sibling:
@@ -322,14 +349,15 @@ def _alive(pod: Object) -> bool:
     return "deletionTimestamp" not in pod["metadata"]
 
 
-def _init_pod(raw: Object) -> InitPod:
+def _snapshot_pod(raw: Object) -> SnapshotPod:
     meta, status = raw["metadata"], raw.get("status", {})
     scheduled: dict[str, Any] = next((c for c in status.get("conditions", []) if c["type"] == "PodScheduled"), {})
     containers = status.get("containerStatuses", [])
     state = containers[0].get("state", {}) if containers else {}
     waiting, ended = state.get("waiting", {}), state.get("terminated", {})
     over = status.get("phase") in ("Failed", "Succeeded")
-    return InitPod(
+    annotations = meta.get("annotations", {})
+    return SnapshotPod(
         name=meta["name"],
         uid=meta["uid"],
         created=_time(meta["creationTimestamp"]) or datetime.now(UTC),
@@ -342,6 +370,8 @@ def _init_pod(raw: Object) -> InitPod:
         ended_at=_time(ended.get("finishedAt")),
         exit_reason=status.get("reason") or ended.get("reason", ""),
         exit_message=(status if "reason" in status else ended).get("message", ""),
+        granted=names.ANNOTATION_GRANTED in annotations,
+        refused=annotations.get(names.ANNOTATION_REFUSED, ""),
     )
 
 

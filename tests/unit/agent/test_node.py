@@ -7,7 +7,6 @@ import pytest
 from thaw.agent import node
 from thaw.agent.host import Outcome
 from thaw.agent.paths import Paths
-from thaw.api.v1alpha1 import Fingerprint
 
 CPU = """\
 processor\t: 0
@@ -81,26 +80,3 @@ def test_the_processor_is_its_model_and_features() -> None:
     assert len({node.cpu_hash(text) for text in (CPU, *others)}) == 3
     arm = "processor\t: 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n"
     assert node.cpu_hash(arm) != node.cpu_hash(arm.replace("0xd0c", "0xd40"))
-
-
-HERE = Fingerprint(arch="x86_64", cpu="abc", kernel="6.12.3-x", criu="4.2.1", runc="1.3.6")
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({}, ""),
-        ({"runc": "1.2.0"}, ""),
-        ({"kernel": "6.1.0"}, ""),
-        ({"kernel": "6.12.99"}, ""),
-        ({"criu": "4.2"}, ""),
-        ({"arch": "aarch64"}, "aarch64"),
-        ({"cpu": "xyz"}, "another processor"),
-        ({"kernel": "6.13.0"}, "older"),
-        ({"criu": "4.3"}, "older"),
-    ],
-)
-def test_what_fits(changes: dict, says: str) -> None:
-    why = node.unfit(HERE.model_copy(update=changes), HERE)
-    assert bool(why) == bool(says)
-    assert says in why

@@ -90,6 +90,8 @@ def test_the_gateway_has_what_it_uses() -> None:
         "thaw.dev/functionversions": edit,
         "thaw.dev/functionaliases": edit,
         "thaw.dev/snapshots": READ,
+        "thaw.dev/functionversions/status": {"patch"},
+        "thaw.dev/snapshots/status": {"patch"},
         "apps/controllerrevisions": {"get"},
         "/pods": edit,
         "/events": {"create", "patch"},

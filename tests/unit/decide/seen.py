@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from thaw import names
-from thaw.api.node import SnapshotJob
+from thaw.api.node import Report, SnapshotJob
 from thaw.api.v1alpha1 import (
+    Fingerprint,
     FrozenTemplate,
     Function,
     FunctionVersion,
@@ -16,7 +17,7 @@ from thaw.api.v1alpha1 import (
     Snapshot,
 )
 from thaw.decide import template as templates
-from thaw.decide.observed import InitPod, Limits, Node, Nodes, ObservedVersion, Ref, Sibling
+from thaw.decide.observed import Limits, Node, Nodes, ObservedVersion, Ref, Sibling, SnapshotPod
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RUNTIMES = {"python3.13": "runtime:1"}
@@ -63,22 +64,50 @@ def version(deleting: bool = False, spec: Any = None, **status: Any) -> Function
     )
 
 
-def snapshot(phase: str = "Creating", deleting: bool = False) -> Snapshot:
-    meta = {"name": "hello-1-s1", "namespace": "default", "uid": "s-uid", "generation": 1}
+FINGERPRINT = Fingerprint(arch="x86_64", cpu="c1", kernel="6.18.5", criu="4.2.1", runc="1.3.6")
+
+
+def snapshot(
+    phase: str = "Creating", deleting: bool = False, generation: int = 1, image: str = "runtime:1", **status: Any
+) -> Snapshot:
+    """The version's nth snapshot."""
+    uid = "s-uid" if generation == 1 else f"s{generation}-uid"
+    meta = {"name": f"hello-1-s{generation}", "namespace": "default", "uid": uid, "generation": 1}
     if deleting:
         meta["deletionTimestamp"] = NOW.isoformat()
     return Snapshot.model_validate(
         {
             "metadata": meta,
-            "spec": {"functionName": "hello", "versionName": "hello-1", "version": "1"},
-            "status": {"phase": phase, "sizeBytes": 100, "initDurationMs": 5.0},
+            "spec": {"functionName": "hello", "versionName": "hello-1", "version": "1", "image": image},
+            "status": {"phase": phase, "sizeBytes": 100, "initDurationMs": 5.0, **status},
         }
     )
 
 
-def pod(attempt: int = 1, **changes: Any) -> InitPod:
-    name = names.init_pod("hello-1-s1", attempt)
-    return replace(InitPod(name, f"p{attempt}-uid", NOW - timedelta(seconds=3), node="n1"), **changes)
+def stored(**status: Any) -> Snapshot:
+    """A snapshot that is in the store and waits for its trial."""
+    return snapshot(**({"digest": "sha256:1", "node": "n1"} | status))
+
+
+def in_use(phase: str = "Ready", deleting: bool = False, image: str = "runtime:1", **status: Any) -> Snapshot:
+    """A snapshot that instances are restored from, taken a day ago."""
+    made = (NOW - timedelta(days=1)).isoformat()
+    whole = {"digest": "sha256:1", "node": "n1", "createdAt": made, "fingerprint": FINGERPRINT.to_json()}
+    return snapshot(phase, deleting, image=image, **(whole | status))
+
+
+def pod(attempt: int = 1, generation: int = 1, **changes: Any) -> SnapshotPod:
+    name = names.init_pod(f"hello-1-s{generation}", attempt)
+    return replace(SnapshotPod(name, f"p{attempt}-uid", NOW - timedelta(seconds=3), node="n1"), **changes)
+
+
+def trial(attempt: int = 1, **changes: Any) -> SnapshotPod:
+    name = names.trial_pod("hello-1-s1", attempt)
+    return replace(SnapshotPod(name, f"t{attempt}-uid", NOW - timedelta(seconds=1), node="n1"), **changes)
+
+
+def report(state: str = "restored", **more: Any) -> Report:
+    return Report.model_validate({"podUID": "t1-uid", "containerID": "c", "state": state, "restoreMs": 110.0, **more})
 
 
 def job(phase: str = "init", **more: Any) -> SnapshotJob:
@@ -117,6 +146,32 @@ def numbered(**changes: Any) -> ObservedVersion:
         snapshot=snapshot(),
         pod=pod(),
         nodes=NODES,
+        limits=LIMITS,
+    )
+    return replace(whole, **changes)
+
+
+def active(**status: Any) -> FunctionVersion:
+    """A version that became Active an hour ago."""
+    then = (NOW - timedelta(hours=1)).isoformat()
+    message = "starts are restores of Snapshot hello-1-s1"
+    ready = {"type": "Ready", "status": "True", "reason": "SnapshotReady", "message": message}
+    ready |= {"lastTransitionTime": then}
+    whole = {"version": "1", "state": "Active", "snapshotRef": "hello-1-s1", "conditions": [ready]} | status
+    return version(**whole)
+
+
+def kept(**changes: Any) -> ObservedVersion:
+    """An Active version, served from its snapshot."""
+    node = Node("n1", True, fingerprint=FINGERPRINT)
+    whole = ObservedVersion(
+        now=NOW,
+        version=active(),
+        function=function(),
+        template=frozen(),
+        revision=Ref("hello-1-template", "r-uid"),
+        current=in_use(),
+        nodes=Nodes((node,), {"n1": URL}),
         limits=LIMITS,
     )
     return replace(whole, **changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -63,22 +64,33 @@ PURGE = do.PurgeSnapshot("s-uid", (URL,))
     ids=["alive", "pods", "agent away", "purged", "node no longer exists"],
 )
 def test_snapshot(which: Snapshot, pods: Any, nodes: Nodes, actions: Any, cleanup: Any, released: bool) -> None:
-    found = snapshot.decide(ObservedSnapshot(NOW, which, pods, nodes))
+    found = snapshot.decide(ObservedSnapshot(NOW, which, pods, (), nodes))
     assert (found.actions, found.cleanup, found.released) == (actions, cleanup, released)
     if which is GOING:
         assert isinstance(found.status, SnapshotStatus)
         assert found.status.phase == "Deleting", "written before bytes go: actions, status, clean-up"
 
 
+@pytest.mark.parametrize(("minutes", "deleted"), [(0, False), (14, False), (15, True)])
+def test_instances_of_a_replaced_snapshot_serve_what_they_have(minutes: int, deleted: bool) -> None:
+    now = NOW + timedelta(minutes=minutes)
+    found = snapshot.decide(ObservedSnapshot(now, GOING, (), (Ref("i", "i-uid"),), NODES))
+    assert found.actions == ((do.Delete("Pod", "i", "i-uid"),) if deleted else ())
+    assert not found.released
+
+
 def info(checkpoint: bool, reason: str = "") -> NodeInfo:
-    return NodeInfo(node="n", checkpoint=checkpoint, reason=reason)
+    return NodeInfo(node="n", checkpoint=checkpoint, reason=reason, fingerprint=seen.FINGERPRINT)
+
+
+TOLD = seen.FINGERPRINT.model_dump_json(by_alias=True)
 
 
 @pytest.mark.parametrize(
     ("said", "known", "silent_for", "mark"),
     [
-        (info(True), False, 0, Mark("supported", "")),
-        (info(False, "no CRIU"), True, 0, Mark("unsupported", "no CRIU")),
+        (info(True), False, 0, Mark("supported", "", TOLD)),
+        (info(False, "no CRIU"), True, 0, Mark("unsupported", "no CRIU", TOLD)),
         (None, True, 59, None),
         (None, True, 60, Mark("unsupported", "no agent answers on this node")),
         (None, False, 600, None),
@@ -93,6 +105,8 @@ def test_node(said: Any, known: bool, silent_for: float, mark: Any) -> None:
     [
         ({"scaling": {"maxInstances": 3}}, True),
         ({"autoPublishAlias": "live"}, True),
+        ({"snapStart": {"applyOn": "PublishedVersions", "inactiveAfter": "1d", "recycleAfter": "Never"}}, True),
+        ({"snapStart": {"applyOn": "None"}}, False),
         ({"timeout": 3}, True),
         ({"timeout": 4}, False),
         ({"description": "new"}, False),

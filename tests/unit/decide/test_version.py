@@ -1,4 +1,4 @@
-"""The table in thaw.decide.checks, row by row, and how a version's deletion goes."""
+"""The tables in thaw.decide.publishing and .making, row by row, and how a version's deletion goes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from thaw.api.v1alpha1 import FunctionVersionStatus, Instances
 from thaw.decide import actions as do
-from thaw.decide import checks, version
+from thaw.decide import checks, making, publishing, version
 from thaw.decide.observed import Node, Nodes, Numbers, ObservedVersion, Ref
 from thaw.decide.plan import Follow, Plan
 from unit.decide import seen
@@ -26,11 +26,11 @@ def status_of(plan: Plan) -> FunctionVersionStatus:
     return plan.status
 
 
-ACTIVE = seen.version(version="1", state="Active", snapshotRef="hello-1-s1", attempts=1)
 FAILED = seen.version(version="1", state="Failed", stateReason="no\nlog", stateReasonCode="FunctionError")
 HOPELESS = seen.pod(waiting_reason="InvalidImageName", waiting_message="bad")
 BACKOFF = seen.pod(waiting_reason="ImagePullBackOff", waiting_message="not found")
 OLD_BACKOFF = replace(BACKOFF, created=NOW - timedelta(seconds=60))
+GRANTED = seen.trial(granted=True)
 LAST_ATTEMPT = seen.version(version="1", state="Pending", attempts=3)
 DEAD = seen.pod(ended=True, ended_at=NOW - timedelta(seconds=11), exit_reason="Error", exit_message="boom")
 JUST_DEAD = replace(DEAD, ended_at=NOW - timedelta(seconds=1))
@@ -68,57 +68,77 @@ ROWS: list[tuple[str, ObservedVersion, str, str, str, list[str], list[str]]] = [
      [], []),
     ("9 no snapstart", numbered(template=seen.frozen(snapStart=None), snapshot=None, pod=None), "Published",
      "Active", "", [], []),
-    ("10 ready", numbered(snapshot=seen.snapshot("Ready")), "SnapshotReady", "Active", "", [],
+    ("M1 ready", numbered(snapshot=seen.snapshot("Ready")), "SnapshotReady", "Active", "", [],
      ["Delete", "ForgetPod"]),
-    ("11 snapshot gone", numbered(version=ACTIVE, snapshot=None, pod=None), "SnapshotLost", "Active", "", [], []),
-    ("11 quarantined", numbered(version=ACTIVE, snapshot=seen.snapshot("Quarantined"), pod=None), "SnapshotLost",
-     "Active", "", [], []),
-    ("11 being deleted", numbered(version=ACTIVE, snapshot=seen.snapshot("Ready", deleting=True), pod=None),
-     "SnapshotLost", "Active", "", [], []),
-    ("12 no snapshot", numbered(snapshot=None, pod=None), "SnapshotBegun", "Pending", "Creating",
+    ("M2 no snapshot", numbered(snapshot=None, pod=None), "SnapshotBegun", "Pending", "Creating",
      ["CreateSnapshot"], []),
-    ("12 deleted while made", numbered(snapshot=seen.snapshot(deleting=True)), "SnapshotDeleted", "Pending",
+    ("M3 deleted while made", numbered(snapshot=seen.snapshot(deleting=True)), "SnapshotDeleted", "Pending",
+     "Creating", [], ["Delete", "ForgetPod"]),
+    ("M4 node gone", numbered(snapshot=seen.stored(), pod=None, nodes=Nodes()), "AttemptFailed", "Pending", "Creating",
+     ["DropJob", "WriteSnapshotStatus"], []),
+    ("M5 to be tried", numbered(snapshot=seen.stored(), pod=None), "Trying", "Pending", "Creating",
+     ["CreateTrialPod"], []),
+    ("M6 trial going", numbered(snapshot=seen.stored(), trial=seen.trial(deleting=True)), "PodDeleted", "Pending",
      "Creating", [], []),
-    ("13 earlier pod", numbered(version=seen.version(version="1", state="Pending", attempts=2), pod=None,
-                                other_init_pods=(seen.pod(1),)), "ClearingAttempt", "Pending", "Creating",
+    ("M6 trial without node", numbered(snapshot=seen.stored(), trial=seen.trial(node="")), "Initialising", "Pending",
+     "Creating", [], []),
+    ("M6 trial without agent", numbered(snapshot=seen.stored(), trial=seen.trial(), nodes=Nodes(NODES.nodes, {})),
+     "AgentNotReady", "Pending", "Creating", [], []),
+    ("M7 restored", numbered(snapshot=seen.stored(), pod=None, trial=GRANTED, report=seen.report()), "SnapshotReady",
+     "Active", "", ["WriteSnapshotStatus"], ["Delete", "ForgetPod"]),
+    ("M8 refused", numbered(snapshot=seen.stored(), trial=seen.trial(refused="corrupt")), "AttemptFailed", "Pending",
+     "Creating", ["DropJob", "WriteSnapshotStatus"], []),
+    ("M8 not restored", numbered(snapshot=seen.stored(), trial=GRANTED, report=seen.report("failed")),
+     "AttemptFailed", "Pending", "Creating", ["DropJob", "WriteSnapshotStatus"], []),
+    ("M8 restored, then dead", numbered(snapshot=seen.stored(), trial=seen.trial(granted=True, ended=True),
+                                        report=seen.report()), "AttemptFailed", "Pending", "Creating",
+     ["DropJob", "WriteSnapshotStatus"], []),
+    ("M8 for the last time", numbered(version=LAST_ATTEMPT, snapshot=seen.stored(), trial=GRANTED, pod=None,
+                                      report=seen.report("failed")), "InternalError", "Failed", "InternalError", [],
+     ["Delete", "ForgetPod", "Delete"]),
+    ("M9 to be granted", numbered(snapshot=seen.stored(), trial=seen.trial()), "Trying", "Pending", "Creating",
+     ["TryRestore"], []),
+    ("M10 granted", numbered(snapshot=seen.stored(), trial=GRANTED), "Trying", "Pending", "Creating", [], []),
+    ("M11 earlier pod", numbered(version=seen.version(version="1", state="Pending", attempts=2), pod=None,
+                                earlier_pods=(seen.pod(1),)), "ClearingAttempt", "Pending", "Creating",
      ["DropJob", "ForgetPod", "Delete"], []),
-    ("13 earlier pod going", numbered(other_init_pods=(seen.pod(2, deleting=True),)), "ClearingAttempt", "Pending",
+    ("M11 earlier pod going", numbered(earlier_pods=(seen.pod(2, deleting=True),)), "ClearingAttempt", "Pending",
      "Creating", [], []),
-    ("14 no capable node", numbered(pod=None, nodes=LACKING), "NoCapableNode", "Pending", "Creating", [], []),
-    ("14 no node at all", numbered(pod=None, nodes=Nodes()), "NoCapableNode", "Pending", "Creating", [], []),
-    ("15 first pod", numbered(version=seen.version(version="1", state="Pending"), pod=None), "Initialising",
+    ("M12 no capable node", numbered(pod=None, nodes=LACKING), "NoCapableNode", "Pending", "Creating", [], []),
+    ("M12 no node at all", numbered(pod=None, nodes=Nodes()), "NoCapableNode", "Pending", "Creating", [], []),
+    ("M13 first pod", numbered(version=seen.version(version="1", state="Pending"), pod=None), "Initialising",
      "Pending", "Creating", ["CreateInitPod"], []),
-    ("15 pod lost", numbered(pod=None), "Initialising", "Pending", "Creating", ["DropJob", "CreateInitPod"], []),
-    ("16 pod going", numbered(pod=seen.pod(deleting=True)), "InitPodDeleted", "Pending", "Creating", [], []),
-    ("17 image, at first", numbered(pod=BACKOFF), "ImagePull", "Pending", "Creating", [], []),
-    ("17 image, after grace", numbered(pod=OLD_BACKOFF), "InvalidImage", "Failed", "InvalidImage", [],
+    ("M13 pod lost", numbered(pod=None), "Initialising", "Pending", "Creating", ["DropJob", "CreateInitPod"], []),
+    ("M14 pod going", numbered(pod=seen.pod(deleting=True)), "PodDeleted", "Pending", "Creating", [], []),
+    ("M15 image, at first", numbered(pod=BACKOFF), "ImagePull", "Pending", "Creating", [], []),
+    ("M15 image, after grace", numbered(pod=OLD_BACKOFF), "InvalidImage", "Failed", "InvalidImage", [],
      ["Delete", "ForgetPod", "Delete"]),
-    ("17 image, hopeless", numbered(pod=HOPELESS), "InvalidImage", "Failed", "InvalidImage", [],
+    ("M15 image, hopeless", numbered(pod=HOPELESS), "InvalidImage", "Failed", "InvalidImage", [],
      ["Delete", "ForgetPod", "Delete"]),
-    ("18 unschedulable", numbered(pod=seen.pod(node="", unschedulable="0/1 nodes: no memory")), "Unschedulable",
+    ("M16 unschedulable", numbered(pod=seen.pod(node="", unschedulable="0/1 nodes: no memory")), "Unschedulable",
      "Pending", "Creating", [], []),
-    ("18 not scheduled yet", numbered(pod=seen.pod(node="")), "Initialising", "Pending", "Creating", [], []),
-    ("19 agent away", numbered(nodes=Nodes(NODES.nodes, {})), "AgentNotReady", "Pending", "Creating", [], []),
-    ("20 done", numbered(job=seen.job("done", digest="sha256:1", sizeBytes=7)), "SnapshotReady", "Active", "",
-     ["WriteSnapshotStatus"], ["Delete", "ForgetPod"]),
-    ("21 failed for good", numbered(job=seen.failed_job("FunctionError")), "FunctionError", "Failed",
+    ("M16 not scheduled yet", numbered(pod=seen.pod(node="")), "Initialising", "Pending", "Creating", [], []),
+    ("M16 agent away", numbered(nodes=Nodes(NODES.nodes, {})), "AgentNotReady", "Pending", "Creating", [], []),
+    ("M17 done", numbered(job=seen.job("done", digest="sha256:1", sizeBytes=7, storedBytes=3)), "Trying", "Pending",
+     "Creating", ["WriteSnapshotStatus"], ["Delete", "ForgetPod"]),
+    ("M18 failed for good", numbered(job=seen.failed_job("FunctionError")), "FunctionError", "Failed",
      "FunctionError", [], ["Delete", "ForgetPod", "Delete"]),
-    ("21 failed too often", numbered(version=LAST_ATTEMPT, pod=seen.pod(3), job=seen.failed_job(retryable=True)),
+    ("M18 failed too often", numbered(version=LAST_ATTEMPT, pod=seen.pod(3), job=seen.failed_job(retryable=True)),
      "InternalError", "Failed", "InternalError", [], ["Delete", "ForgetPod", "Delete"]),
-    ("22 failed once", numbered(job=seen.failed_job(retryable=True)), "AttemptFailed", "Pending", "Creating", [],
+    ("M19 failed once", numbered(job=seen.failed_job(retryable=True)), "AttemptFailed", "Pending", "Creating", [],
      []),
-    ("23 pod dead", numbered(pod=DEAD, job=seen.job("init")), "FunctionError", "Failed", "FunctionError", [],
+    ("M20 pod dead", numbered(pod=DEAD, job=seen.job("init")), "FunctionError", "Failed", "FunctionError", [],
      ["Delete", "ForgetPod", "Delete"]),
-    ("23 pod dead, no job", numbered(pod=JUST_DEAD), "FunctionError", "Failed", "FunctionError", [],
+    ("M20 pod dead, no job", numbered(pod=JUST_DEAD), "FunctionError", "Failed", "FunctionError", [],
      ["Delete", "ForgetPod", "Delete"]),
-    ("23 pod just dead", numbered(pod=JUST_DEAD, job=seen.job("init")), "InitPodEnded", "Pending", "Creating", [],
+    ("M20 pod just dead", numbered(pod=JUST_DEAD, job=seen.job("init")), "InitPodEnded", "Pending", "Creating", [],
      []),
-    ("23 by the platform", numbered(pod=replace(DEAD, exit_reason="StartError")), "AttemptFailed", "Pending",
+    ("M20 by the platform", numbered(pod=replace(DEAD, exit_reason="StartError")), "AttemptFailed", "Pending",
      "Creating", [], []),
-    ("23 not when checkpointed", numbered(pod=DEAD, job=seen.job("store")), "Snapshotting", "Pending", "Creating",
+    ("M20 not when checkpointed", numbered(pod=DEAD, job=seen.job("store")), "Snapshotting", "Pending", "Creating",
      [], []),
-    ("24 vouch", numbered(), "Initialising", "Pending", "Creating", ["Vouch"], []),
-    ("25 under way", numbered(job=seen.job("checkpoint")), "Snapshotting", "Pending", "Creating", [], []),
+    ("M21 vouch", numbered(), "Initialising", "Pending", "Creating", ["Vouch"], []),
+    ("M22 under way", numbered(job=seen.job("checkpoint")), "Snapshotting", "Pending", "Creating", [], []),
 ]  # fmt: skip
 
 
@@ -141,15 +161,20 @@ def test_row(
 
 
 def test_every_check_has_a_row() -> None:
-    reached = {next(c for c in checks.CHAIN if c(row[1]) is not None) for row in ROWS}
-    assert reached == set(checks.CHAIN)
+    reached = {next(c for c in checks.chain_for(row[1]) if c(row[1]) is not None) for row in ROWS}
+    assert reached == {*publishing.CHAIN, *making.CHAIN}
+    tried = [row[1] for row in ROWS if row[1].snapshot is not None and row[1].snapshot.status.digest]
+    assert {next(c for c in making.TRIAL if c(o) is not None) for o in tried} == set(making.TRIAL)
 
 
 @pytest.mark.parametrize("row", [r[0] for r in ROWS])
 def test_the_same_is_said_once(row: str) -> None:
     observed = next(r[1] for r in ROWS if r[0] == row)
     plan = version.decide(observed)
-    again = version.decide(replace(observed, version=observed.version.model_copy(update={"status": plan.status})))
+    written = [a.status for a in plan.actions if isinstance(a, do.WriteSnapshotStatus)]
+    snapshot = observed.snapshot.model_copy(update={"status": written[0]}) if written and observed.snapshot else None
+    after = observed.version.model_copy(update={"status": plan.status})
+    again = version.decide(replace(observed, version=after, snapshot=snapshot or observed.snapshot))
     assert not again.events or status_of(again).conditions != status_of(plan).conditions
 
 
@@ -182,19 +207,65 @@ def test_a_duplicate_mirrors_its_original() -> None:
 
 
 def test_the_snapshot_s_status_is_written_from_the_job() -> None:
-    done = seen.job("done", digest="sha256:1", sizeBytes=7, storedBytes=3, initMs=2100.5, checkpointMs=900)
+    done = seen.job("done", digest="sha256:1", sizeBytes=79_000_000, storedBytes=31_000_000, initMs=2100.5)
+    done = done.model_copy(update={"checkpoint_ms": 1234.0, "store_ms": 400.0})
     plan = version.decide(numbered(job=done))
     write = plan.actions[0]
     assert isinstance(write, do.WriteSnapshotStatus)
-    assert (write.status.phase, write.status.node, write.status.stored_bytes) == ("Ready", "n1", 3)
+    assert (write.status.phase, write.status.node, write.status.stored_bytes) == ("Creating", "n1", 31_000_000)
+    assert status_of(plan).snap_start.optimization_status == "Off", "nobody relies on it before it was tried"
+
+
+def test_a_publish_is_told_in_order_with_its_durations() -> None:
+    done = seen.job("done", digest="sha256:1", sizeBytes=79_000_000, storedBytes=31_000_000, initMs=2100.5)
+    done = done.model_copy(update={"checkpoint_ms": 1234.0, "store_ms": 400.0})
+    told = [e.message for e in version.decide(numbered(job=done)).events]
+    assert told[:3] == [
+        "initialised in 2.1 s on node n1",
+        "checkpointed in 1.2 s",
+        "stored 30 MiB of 75 MiB in 0.40 s, and read back",
+    ]
+    tried = version.decide(numbered(snapshot=seen.stored(), pod=None, trial=GRANTED, report=seen.report()))
+    assert [e.message for e in tried.events] == [
+        "restored on trial on node n1 in 0.11 s",
+        "starts are restores of Snapshot hello-1-s1",
+    ]
+
+
+def test_a_version_is_active_when_its_snapshot_was_restored_on_trial() -> None:
+    snapshot = seen.stored(sizeBytes=7, initDurationMs=2100.5)
+    plan = version.decide(numbered(snapshot=snapshot, pod=None, trial=GRANTED, report=seen.report()))
+    write = plan.actions[0]
+    assert isinstance(write, do.WriteSnapshotStatus)
+    assert (write.status.phase, write.status.trial_restore_ms) == ("Ready", 110.0)
     status = status_of(plan)
     assert (status.snapshot_ref, status.snapshot_bytes, status.init_duration_ms) == ("hello-1-s1", 7, 2100.5)
     assert plan.published_in == 4.0
     assert status.snap_start.optimization_status == "On"
 
 
-def test_publishing_is_measured_once() -> None:
-    assert version.decide(numbered(version=ACTIVE, snapshot=seen.snapshot("Ready"))).published_in is None
+def test_a_failed_trial_forgets_what_was_stored() -> None:
+    plan = version.decide(numbered(snapshot=seen.stored(), trial=seen.trial(refused="corrupt")))
+    write = plan.actions[1]
+    assert isinstance(write, do.WriteSnapshotStatus)
+    assert write.status.digest == ""
+    assert (status_of(plan).attempts, plan.requeue_after) == (2, 0)
+
+
+def test_a_trial_is_on_the_snapshot_s_own_node_and_is_followed() -> None:
+    create = version.decide(numbered(snapshot=seen.stored(), pod=None)).actions[0]
+    assert isinstance(create, do.CreateTrialPod)
+    assert (create.node, create.generation) == ("n1", 1)
+    assert version.decide(numbered(snapshot=seen.stored(), trial=GRANTED)).follow == Follow(URL, pod_uid="t1-uid")
+
+
+def test_a_snapshot_is_made_of_the_runtime_s_image_as_it_is_now() -> None:
+    limits = replace(seen.LIMITS, runtimes={"python3.13": "runtime:2"})
+    create = version.decide(numbered(snapshot=None, pod=None, limits=limits)).actions[0]
+    assert create == do.CreateSnapshot("hello-1-s1", "runtime:2")
+    pod = version.decide(numbered(snapshot=seen.snapshot(image="runtime:2"), pod=None)).actions[-1]
+    assert isinstance(pod, do.CreateInitPod)
+    assert pod.template.image == "runtime:2"
 
 
 def test_a_retry_counts_before_anything_is_cleared() -> None:

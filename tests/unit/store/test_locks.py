@@ -78,7 +78,7 @@ def test_the_dead_are_outlived(bucket: Bucket, tree: Path, mark: str) -> None:
     store.put("s1", tree, {})
     assert store.delete("s1") == 6
     assert everything(bucket) == []
-    assert clock.offset >= locks.STALE
+    assert clock.offset >= locks.STALE - 5, "the mark grew old by real time as well"
 
 
 @pytest.mark.parametrize("mark", [locks.LOCK, "staging/alive-0"])
