@@ -44,6 +44,8 @@ class Finding:
     again: float | None = None
     follow: Follow | None = None
     warn: bool = False
+    quiet: bool = False
+    """A step that is over in a moment: the condition says it, no event does."""
 
 
 Check = Callable[[ObservedVersion], Finding | None]

@@ -189,7 +189,7 @@ def _under_way(seen: ObservedVersion, recycle: Recycle, step: Finding) -> Findin
 def _of_step(seen: ObservedVersion, step: Finding) -> tuple[Event, ...]:
     """A step is told when it is another one than before, as Ready's own would be."""
     said = next((c.message for c in seen.version.status.conditions if c.type == "Recycled"), "")
-    if said == f"{step.reason}: {step.message}":
+    if step.quiet or said == f"{step.reason}: {step.message}":
         return ()
     return (Event("Warning" if step.warn else "Normal", step.reason, step.message),)
 

@@ -103,7 +103,9 @@ def snapshot_absent(seen: ObservedVersion) -> Finding | None:
         return None
     name = snapshot_name(seen)
     image = templates.image_now(template_of(seen), seen.limits.runtimes)
-    return Finding("SnapshotBegun", f"Snapshot {name} is made", actions=(CreateSnapshot(name, image),), again=0)
+    return Finding(
+        "SnapshotBegun", f"Snapshot {name} is made", actions=(CreateSnapshot(name, image),), again=0, quiet=True
+    )
 
 
 def snapshot_going(seen: ObservedVersion) -> Finding | None:
@@ -132,7 +134,9 @@ def trial_absent(seen: ObservedVersion) -> Finding | None:
     snapshot, name = _snapshot(seen), names.trial_pod(snapshot_name(seen), _attempt(seen))
     node = snapshot.status.node
     action = CreateTrialPod(name, generation(seen.version.status), snapshot.metadata.uid, _running(seen), node)
-    return Finding("Trying", f"pod {name} is made on node {node} to restore it on trial", actions=(action,), again=10)
+    return Finding(
+        "Trying", f"pod {name} is made on node {node} to restore it on trial", actions=(action,), again=10, quiet=True
+    )
 
 
 def trial_waits(seen: ObservedVersion) -> Finding | None:
@@ -179,14 +183,14 @@ def trial_to_grant(seen: ObservedVersion) -> Finding | None:
     if pod.granted:
         return None
     action = TryRestore(seen.nodes.agents[pod.node], pod.name, pod.uid, _running(seen), _uid(seen))
-    return Finding("Trying", f"pod {pod.name} restores it on trial", actions=(action,), again=0)
+    return Finding("Trying", f"pod {pod.name} restores it on trial", actions=(action,), again=0, quiet=True)
 
 
 def trial_under_way(seen: ObservedVersion) -> Finding | None:
     """M10."""
     pod = _trial(seen)
     follow = Follow(seen.nodes.agents[pod.node], pod_uid=pod.uid)
-    return Finding("Trying", f"pod {pod.name} restores it on trial", follow=follow, again=30)
+    return Finding("Trying", f"pod {pod.name} restores it on trial", follow=follow, again=30, quiet=True)
 
 
 TRIAL: tuple[Check, ...] = (
@@ -241,6 +245,7 @@ def pod_absent(seen: ObservedVersion) -> Finding | None:
         actions=(*drop, CreateInitPod(name, generation(seen.version.status), _uid(seen), _running(seen))),
         changes={"attempts": attempt},
         again=10,
+        quiet=True,
     )
 
 
@@ -292,7 +297,7 @@ def job_done(seen: ObservedVersion) -> Finding | None:
     )
     write = WriteSnapshotStatus(meta.name, meta.uid, status)
     cleanup, events = _pods_go(seen), _story(job, pod.node)
-    return Finding("Trying", text, actions=(write,), cleanup=cleanup, events=events, again=0)
+    return Finding("Trying", text, actions=(write,), cleanup=cleanup, events=events, again=0, quiet=True)
 
 
 def job_failed(seen: ObservedVersion) -> Finding | None:
@@ -462,7 +467,7 @@ def _waits(seen: ObservedVersion, pod: SnapshotPod) -> Finding | None:
     if not pod.node and pod.unschedulable:
         return Finding("Unschedulable", f"pod {pod.name} has no node: {pod.unschedulable}", again=15, warn=True)
     if not pod.node:
-        return Finding("Initialising", f"pod {pod.name} waits for a node", again=10)
+        return Finding("Initialising", f"pod {pod.name} waits for a node", again=10, quiet=True)
     if pod.node not in seen.nodes.agents:
         return Finding("AgentNotReady", f"the agent on node {pod.node} is not ready", again=5, warn=True)
     return None

@@ -7,8 +7,9 @@ from thaw.api.v1alpha1 import FunctionVersionStatus
 from thaw.decide import checks, purge
 from thaw.decide import template as templates
 from thaw.decide.actions import Action, Delete, PurgeCode
+from thaw.decide.finding import Finding
 from thaw.decide.observed import ObservedVersion
-from thaw.decide.plan import Mood, Plan, marked, told
+from thaw.decide.plan import Event, Mood, Plan, marked, told
 
 _MOOD: dict[str, Mood] = {"Active": "ready", "Inactive": "stuck", "Pending": "working", "Failed": "stuck"}
 
@@ -42,12 +43,18 @@ def decide(seen: ObservedVersion) -> Plan:
         actions=found.actions,
         status=status,
         cleanup=found.cleanup,
-        events=(*found.events, *told(before.conditions, mood, found.reason, found.message, warn=found.warn)),
+        events=(*found.events, *_own_event(seen, found, mood)),
         requeue_after=found.again,
         follow=found.follow,
         published_in=_published_in(seen, status),
         recycled=status.last_recycle if status.last_recycle != before.last_recycle else None,
     )
+
+
+def _own_event(seen: ObservedVersion, found: Finding, mood: Mood) -> tuple[Event, ...]:
+    if found.quiet:
+        return ()
+    return told(seen.version.status.conditions, mood, found.reason, found.message, warn=found.warn)
 
 
 def _published_in(seen: ObservedVersion, status: FunctionVersionStatus) -> float | None:
