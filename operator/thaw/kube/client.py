@@ -25,6 +25,7 @@ _MERGE = "application/merge-patch+json"
 _APPLY = "application/apply-patch+yaml"
 _TIMEOUT = 30.0
 _WATCH_SECONDS = 240
+_NO_SEGMENT = frozenset("/%?#\\")
 
 
 class WatchExpired(errors.Unavailable):
@@ -156,6 +157,7 @@ class Kube:
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Object:
+        _possible(kind, namespace, name)
         path = kind.path(namespace, name, subresource)
         shown = name or ((body or {}).get("metadata", {}).get("name", ""))
         try:
@@ -226,6 +228,18 @@ class Kube:
             case _:
                 error = errors.ClusterError
         raise error(kind.kind, namespace, name, message or f"HTTP {status}")
+
+
+def _possible(kind: Kind, namespace: str, name: str) -> None:
+    """Refuses what would make another path of an object's.
+
+    Names come from users too, such as a version's ``spec.functionName``, and the calls are made with Thaw's own rights.
+
+    :raises NotFound: the API server can have no object of that name (its own rule, ``IsValidPathSegmentName``).
+    """
+    for part in (namespace, name):
+        if part in (".", "..") or not _NO_SEGMENT.isdisjoint(part):
+            raise errors.NotFound(kind.kind, namespace, name, "no object can have that name")
 
 
 async def connect_with_retry(attempts: int = 30) -> Kube:

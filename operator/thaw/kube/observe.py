@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -50,6 +51,7 @@ CLAIM = f"claim.{names.GROUP}/"
 """Annotation prefix on the ConfigMap of numbers: function name → UID of the version that got the last number."""
 PACKAGES = f"{names.GROUP}/packages"
 """Annotation on a Function: the uploaded packages it has had, comma-separated."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _LOG_LINES = 20
 
 
@@ -78,7 +80,7 @@ class Observer:
             return None
         function = Function.model_validate(raw)
         siblings, refs = await self._versions(namespace, name)
-        packages = tuple(p for p in function.metadata.annotations.get(PACKAGES, "").split(",") if p)
+        packages = _noted_packages(function)
         deleting = function.metadata.deletion_timestamp is not None
         replaced = {p for p in packages if deleting or p != templates.package(function.spec)}
         if deleting:
@@ -292,6 +294,13 @@ class Observer:
 
 
 # ---------------------------------------------------------------- from the API's dictionaries
+
+
+def _noted_packages(function: Function) -> tuple[str, ...]:
+    """What :class:`thaw.decide.actions.RememberPackages` noted. Whoever may edit the Function may edit this as well,
+    and it becomes part of the agents' paths: anything but a hash is passed over."""
+    noted = function.metadata.annotations.get(PACKAGES, "").split(",")
+    return tuple(package for package in noted if _SHA256.fullmatch(package))
 
 
 def _packages(specs: Iterable[dict[str, Any]]) -> Iterable[str]:

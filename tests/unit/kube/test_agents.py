@@ -157,3 +157,14 @@ async def test_packages_are_sent_as_they_are_and_requests_as_json(agent: Agent) 
     assert (granted.code_ms, granted.snapshot_ms) == (1, 2)
     assert agent.bodies[0] == b"PK\x00"
     assert GrantRequest.model_validate_json(agent.bodies[1]) == request
+
+
+async def test_what_it_is_asked_for_is_one_part_of_the_path(agent: Agent) -> None:
+    """A package's name came from an annotation: it must not become another of the agent's calls."""
+    agent.status, agent.body = 204, b""
+    await agent.client.delete_code(agent.url, "../snapshots/s?store=true")
+    assert agent.seen[0][1] == "/v1/code/..%2Fsnapshots%2Fs%3Fstore=true"
+    for name in ("", ".", ".."):
+        with pytest.raises(ValueError, match="not a part of a path"):
+            await agent.client.delete_code(agent.url, name)
+    assert len(agent.seen) == 1
