@@ -162,7 +162,8 @@ class Jobs:
             return stored
         if not job.over and wait > 0:
             with suppress(TimeoutError):  # then it goes on, and its state says how far it is
-                await asyncio.wait_for(job.ended.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await job.ended.wait()
         return job.state
 
     async def delete(self, snapshot_id: str, *, store: bool) -> list[str]:

@@ -152,7 +152,9 @@ class Watch:
             if left <= 0:
                 return None
             try:
-                await asyncio.wait_for(changed.wait(), left)
+                # Not wait_for(): Python 3.11's loses a cancellation that comes together with the event.
+                async with asyncio.timeout(left):
+                    await changed.wait()
             except TimeoutError:
                 return check()
         return found

@@ -1,0 +1,27 @@
+"""Waiting for what the watches bring."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from thaw.kube import kinds
+from unit.gateway.world import World
+
+
+@pytest.mark.parametrize("steps", range(4))
+async def test_who_waits_ends_when_told_however_close_to_an_event(world: World, steps: int) -> None:
+    waiting = asyncio.create_task(world.gateway.watch.until(lambda: None, 60))
+    await asyncio.sleep(0.01)
+    world.gateway.watch.leases.tell("ADDED", kinds.LEASE.kind, lease())  # type: ignore[attr-defined]
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting], timeout=2)
+    assert waiting.cancelled()
+
+
+def lease() -> dict[str, object]:
+    labels = {"app.kubernetes.io/component": "gateway"}
+    return {"metadata": {"name": "gw", "namespace": "thaw-system", "labels": labels}, "spec": {}}
