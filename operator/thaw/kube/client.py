@@ -124,6 +124,7 @@ class Kube:
         """Events (``ADDED``, ``MODIFIED``, ``DELETED``, ``BOOKMARK``) since a version, until the server ends the watch.
 
         :raises WatchExpired: list again.
+        :raises Unavailable: the connection broke off.
         """
         query = {
             "watch": "true",
@@ -134,16 +135,18 @@ class Kube:
         }
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT, sock_read=_WATCH_SECONDS + _TIMEOUT)
         session = self._session()
-        async with session.get(
-            self._url(kind.path(namespace), query), headers=await self._headers(), timeout=timeout
-        ) as answer:
-            if answer.status != 200:
-                self._raise_for(answer.status, await answer.read(), kind, namespace, "")
-            async for line in answer.content:
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    raise WatchExpired(kind.kind, namespace, "", event["object"].get("message", "watch expired"))
-                yield event["type"], event["object"]
+        url, headers = self._url(kind.path(namespace), query), await self._headers()
+        try:
+            async with session.get(url, headers=headers, timeout=timeout) as answer:
+                if answer.status != 200:
+                    self._raise_for(answer.status, await answer.read(), kind, namespace, "")
+                async for line in answer.content:
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise WatchExpired(kind.kind, namespace, "", event["object"].get("message", "watch expired"))
+                    yield event["type"], event["object"]
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise errors.Unavailable(kind.kind, namespace, "", f"the watch broke off: {e!r}") from e
 
     async def _call(
         self,

@@ -7,9 +7,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio import client as k8s
 
-from thaw.errors import NotFound
+from thaw.errors import NotFound, Unavailable
 from thaw.kube.client import Kube
-from thaw.kube.kinds import FUNCTION
+from thaw.kube.kinds import FUNCTION, POD
 
 
 def client(server: TestServer) -> Kube:
@@ -36,3 +36,33 @@ async def test_what_would_be_another_path_is_no_objects_name(name: str) -> None:
         await kube.get(FUNCTION, "default", "f.g")
         await kube.close()
     assert asked == ["/apis/thaw.dev/v1alpha1/namespaces/default/functions/f.g"]
+
+
+@pytest.mark.parametrize("after", [0, 1])
+async def test_a_watch_that_is_cut_is_unavailable(after: int) -> None:
+    """Whether the server cuts the connection at once or after an event: the informer's next try is what follows."""
+
+    async def pods(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        answer.enable_chunked_encoding()
+        if after:
+            await answer.prepare(request)
+            await answer.write(b'{"type": "ADDED", "object": {"metadata": {"name": "a"}}}\n')
+        assert request.transport is not None
+        request.transport.abort()
+        return answer
+
+    app = web.Application()
+    app.router.add_get("/api/v1/pods", pods)
+    async with TestServer(app) as server:
+        kube = client(server)
+        seen: list[str] = []
+        with pytest.raises(Unavailable, match="broke off"):
+            await follow(kube, seen)
+        await kube.close()
+    assert seen == ["ADDED"] * after
+
+
+async def follow(kube: Kube, seen: list[str]) -> None:
+    async for type_, _ in kube.watch(POD, resource_version="1"):
+        seen.append(type_)
