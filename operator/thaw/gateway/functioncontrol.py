@@ -15,10 +15,13 @@ from thaw.errors import InvokeError, ThawError
 
 _RESTORE_ANSWER = 15.0
 _RETRY = 0.01
-_UNREACHED = (
+CONNECT = 5.0
+"""Seconds that a connection to an instance may take: it is in the same cluster."""
+UNREACHED = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
 )
+"""Failures before anything of a request was sent."""
 Phase = Literal["init", "snapshot-ready", "restoring", "ready", "busy", "failed", "exited"]
 
 
@@ -205,11 +208,11 @@ class FunctionControl:
                 url,
                 data=body,
                 headers={**sent, **(headers or {})},
-                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=5),
+                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT),
                 allow_redirects=False,
             ) as answer:
                 return answer.status, answer.headers, await answer.read()
-        except _UNREACHED as e:
+        except UNREACHED as e:
             raise Unreached(f"{url}: {e!r}") from e
         except (aiohttp.ClientError, TimeoutError, OSError) as e:
             raise Lost(f"{url}: {e!r}") from e
