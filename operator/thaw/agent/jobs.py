@@ -337,8 +337,9 @@ class Jobs:
         await in_thread(tools.cache.adopt, stored, tree)
 
     async def _stored(self, snapshot_id: str) -> SnapshotJob | None:
+        """The job of an agent before this one, if it came to its end: what was not read back is not done."""
         try:
-            stored = await in_thread(self._tools.store.stored, snapshot_id)
+            stored = await in_thread(self._tools.store.verified, snapshot_id)
         except SnapshotMissing:
             return None
         facts = Facts.model_validate(stored.meta)

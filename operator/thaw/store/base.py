@@ -161,6 +161,13 @@ class SnapshotStore(Protocol):
         """What :meth:`put` answered for it, also after a restart; raises as :meth:`manifest` does."""
         ...
 
+    def verified(self, snapshot_id: str) -> StoredSnapshot:
+        """As :meth:`stored`, of a snapshot that :meth:`verify` has found whole.
+
+        :raises SnapshotMissing: there is none, or its writer did not come so far.
+        """
+        ...
+
     def materialise(self, snapshot_id: str, dest: Path) -> StoredSnapshot:
         """Writes a snapshot's files to ``dest``, which must not exist, and appears only when all is there and proved.
 
@@ -170,7 +177,10 @@ class SnapshotStore(Protocol):
         ...
 
     def verify(self, snapshot_id: str) -> None:
-        """Reads every chunk back; raises as :meth:`materialise` does."""
+        """Reads every chunk back, and notes that all is well; raises as :meth:`materialise` does.
+
+        Damaged chunks are removed, so that the next :meth:`put` of those bytes writes them again.
+        """
         ...
 
     def exists(self, snapshot_id: str) -> bool:

@@ -114,6 +114,20 @@ async def test_after_a_restart_what_was_not_begins_anew(world: World) -> None:
     assert (await run(world)).phase == "done"
 
 
+async def test_after_a_restart_what_was_stored_and_not_read_back_is_not_done(world: World, tmp_path: Path) -> None:
+    """A crash between the manifest and the proof: what is in the store may be damaged, and nobody looked."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "config.dump").write_bytes(b"{}")
+    world.store.put("s1", tree, {})
+    with pytest.raises(Refused, match="no snapshot s1"):
+        await world.jobs.get("s1", 0)
+    world.pod.start()
+    job = await run(world)
+    assert (job.phase, world.kubelet.asked) == ("done", 1)
+    assert world.store.verified("s1").digest == job.digest
+
+
 async def test_an_archive_that_comes_after_a_crash_is_swept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.pod.start()
     world.kubelet.go.clear()

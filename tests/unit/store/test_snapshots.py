@@ -172,11 +172,55 @@ def test_a_damaged_chunk_is_found(bucket: Bucket, tree: Path, tmp_path: Path, da
     path = f"chunks/{name[:2]}/{name}"
     bucket.write(path, damage(bucket.read(path)))
     with pytest.raises(SnapshotCorrupt):
-        store.verify("s1")
-    with pytest.raises(SnapshotCorrupt):
         store.materialise("s1", tmp_path / "out")
+    with pytest.raises(SnapshotCorrupt):
+        store.verify("s1")
     assert not (tmp_path / "out").exists()
     assert list(tmp_path.glob(f"{PART}*")) == []
+    with pytest.raises(SnapshotMissing, match="not read back"):
+        store.verified("s1")
+
+
+def test_damaged_chunks_are_written_anew_by_the_next_put(bucket: Bucket, tree: Path, tmp_path: Path) -> None:
+    """All of them at once, and so every snapshot that shares them is whole again."""
+    store = ChunkStore(bucket)
+    store.put("old", tree, {})
+    for path in chunks(bucket)[:2]:
+        bucket.write(path, bucket.read(path)[:-1])
+    store.put("new", tree, {})
+    with pytest.raises(SnapshotCorrupt):
+        store.verify("new")
+    store.put("new", tree, {})
+    store.verify("new")
+    store.verify("old")
+    store.materialise("old", tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(tree)
+
+
+def test_a_manifest_that_lies_about_a_chunk_removes_none(bucket: Bucket, tree: Path) -> None:
+    store = ChunkStore(bucket)
+    store.put("s1", tree, {})
+    store.put("s2", tree, {})
+    name = next(f for f in store.manifest("s1").files if f.path == "config.dump").chunks[0]
+    tamper(bucket, "s1", files=hostile_files(size=3, chunks=[name]), sizeBytes=3)
+    with pytest.raises(SnapshotCorrupt):
+        store.verify("s1")
+    store.verify("s2")
+
+
+def test_what_was_read_back_is_known(bucket: Bucket, tree: Path) -> None:
+    store = ChunkStore(bucket)
+    store.put("s1", tree, {})
+    with pytest.raises(SnapshotMissing, match="not read back"):
+        store.verified("s1")
+    store.verify("s1")
+    assert ChunkStore(bucket).verified("s1") == store.stored("s1")
+    (tree / "config.dump").write_bytes(b"changed")
+    store.put("s1", tree, {})
+    with pytest.raises(SnapshotMissing, match="not read back"):
+        store.verified("s1")
+    store.delete("s1")
+    assert everything(bucket) == []
 
 
 def test_a_chunk_that_is_gone(bucket: Bucket, tree: Path, tmp_path: Path) -> None:
