@@ -49,6 +49,8 @@ _KEPT = 256
 """Jobs remembered after their end; of those that went well the store knows as much."""
 _CLOSING = 2.0
 """Seconds that connections get to close before the dump."""
+_PUTS = 2
+"""Snapshots stored at the same time."""
 _LATE = 60.0
 """Seconds beyond the kubelet's own timeout in which an archive may still appear that nobody waits for any more."""
 
@@ -128,6 +130,9 @@ class Jobs:
         self._tools = tools
         self._jobs: dict[str, _Job] = {}
         self._one_dump = asyncio.Semaphore(1)
+        # Writers and the collector of unused chunks wait for each other, minutes at worst and also for other nodes',
+        # each in a thread. Grants and restores need threads as well.
+        self._few_puts, self._one_collection = asyncio.Semaphore(_PUTS), asyncio.Semaphore(1)
 
     # ------------------------------------------------------------ calls
 
@@ -180,7 +185,8 @@ class Jobs:
             removed.append("cache")
         if store:
             known = await in_thread(tools.store.exists, snapshot_id)
-            collected = await in_thread(tools.store.delete, snapshot_id)
+            async with self._one_collection:
+                collected = await in_thread(tools.store.delete, snapshot_id)
             removed += (["manifest"] if known else []) + ([f"{collected} chunks"] if collected else [])
         return removed
 
@@ -312,7 +318,8 @@ class Jobs:
             created_at=datetime.now(UTC).isoformat(),
         )
         began = monotonic()
-        stored = await in_thread(tools.store.put, job.id, tree, facts.to_json())
+        async with self._few_puts:
+            stored = await in_thread(tools.store.put, job.id, tree, facts.to_json())
         took = monotonic() - began
         tools.metrics.store.observe(took)
         tools.metrics.snapshot_bytes.observe(stored.size_bytes)
@@ -332,7 +339,8 @@ class Jobs:
         try:
             await in_thread(tools.store.verify, stored.id)
         except BaseException:
-            await in_thread(_forget, tools.store, stored.id)
+            async with self._one_collection:
+                await in_thread(_forget, tools.store, stored.id)
             raise
         await in_thread(tools.cache.adopt, stored, tree)
 

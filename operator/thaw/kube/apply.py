@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -35,6 +36,8 @@ from thaw.settings import Settings
 _GATEWAYS_OWN = ("lastInvokedTime", "unusable")
 """Fields of a status that the gateways write, and the operator only reads."""
 log = structlog.get_logger(__name__)
+_AT_ONCE = 8
+"""Agents that are asked at the same time."""
 _KINDS: dict[do.Deletable, Kind] = {
     "Pod": POD,
     "ControllerRevision": CONTROLLER_REVISION,
@@ -42,6 +45,23 @@ _KINDS: dict[do.Deletable, Kind] = {
     "FunctionVersion": FUNCTION_VERSION,
     "FunctionAlias": FUNCTION_ALIAS,
 }
+
+
+async def _all(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Makes the same call to many agents, a few at a time; each is asked, also when another refuses.
+
+    :raises NodeError: the first refusal.
+    """
+    few = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(call: Coroutine[Any, Any, None]) -> None:
+        async with few:
+            await call
+
+    outcomes = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
+    for outcome in outcomes:
+        if outcome is not None:
+            raise outcome
 
 
 @dataclass(frozen=True)
@@ -109,20 +129,15 @@ class Applier:
                 await self._try_restore(subject, action)
             case do.Vouch():
                 await self._vouch(action)
-            case do.DropJob():
-                await asyncio.gather(
-                    *(self._agents.delete_snapshot(a, action.snapshot_uid, store=True) for a in action.agents)
-                )
+            case do.DropJob() | do.PurgeSnapshot():
+                await self._delete_snapshot(action.snapshot_uid, action.agents)
             case do.ForgetPod():
                 await self._forget(action)
             case do.WriteSnapshotStatus():
                 snapshot = replace(subject, kind=SNAPSHOT, name=action.name, uid=action.uid)
                 await self._write_status(snapshot, None, action.status)
-            case do.PurgeSnapshot():
-                await self._purge_snapshot(action)
             case do.PurgeCode():
-                for agent in action.agents:
-                    await self._agents.delete_code(agent, action.sha256)
+                await _all(self._agents.delete_code(agent, action.sha256) for agent in action.agents)
             case do.Delete():
                 await self._delete(subject, action)
             case do.PublishVersion():
@@ -288,12 +303,17 @@ class Applier:
         except NodeError as e:
             log.info("agent not told that a pod is done with", pod=action.pod_uid, error=str(e))
 
-    async def _purge_snapshot(self, action: do.PurgeSnapshot) -> None:
-        """The store first and by one agent at a time, for they may share it; all where each node has its own."""
-        for index, agent in enumerate(action.agents):
-            await self._agents.delete_snapshot(
-                agent, action.snapshot_uid, store=index == 0 or not self._settings.store_shared
-            )
+    async def _delete_snapshot(self, uid: str, agents: tuple[str, ...]) -> None:
+        """From every node and from the store.
+
+        A store that they share is cleared by the first, when no other has a job left that writes to it; then the others
+        look again, for what they took from it meanwhile.
+        """
+        if not self._settings.store_shared:
+            await _all(self._agents.delete_snapshot(agent, uid, store=True) for agent in agents)
+            return
+        for some, store in ((agents[1:], False), (agents[:1], True), (agents[1:], False)):
+            await _all(self._agents.delete_snapshot(agent, uid, store=store) for agent in some)
 
     # ------------------------------------------------------------ objects
 

@@ -381,6 +381,29 @@ async def test_delete_while_the_kubelet_dumps_takes_its_archive(world: World) ->
     assert world.bucket.list("") == []
 
 
+async def test_deletions_that_wait_for_the_store_leave_threads_for_others(world: World) -> None:
+    """Each may wait for minutes, for writers on any node: as many as there are threads would stop all grants here."""
+    go, at_once, most = threading.Event(), 0, 0
+
+    class Waiting(ChunkStore):
+        def delete(self, snapshot_id):
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            go.wait(20)
+            at_once -= 1
+            return super().delete(snapshot_id)
+
+    world.restart(Waiting(world.bucket))
+    deleting = [asyncio.create_task(world.jobs.delete(f"s{n}", store=True)) for n in range(64)]
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(5):
+        assert await asyncio.to_thread(lambda: "a grant") == "a grant"
+    go.set()
+    await asyncio.gather(*deleting)
+    assert most == 1
+
+
 async def test_no_secret_of_the_platform_is_stored(world: World, tmp_path: Path) -> None:
     world.pod.start()
     await run(world)
