@@ -136,7 +136,7 @@ class ChunkStore:
         """See :meth:`SnapshotStore.delete`.
 
         The manifest goes first, so that nobody begins to use what is being removed; then every chunk that is in no
-        manifest, whoever left it: so a failed put is cleared away by the next delete.
+        manifest, whoever left it: so a failed put is cleared away by the next delete, and what a crash cut off as well.
         """
         self._bucket.remove(_manifest_path(check_id(snapshot_id)), _verified_path(snapshot_id))
         with locks.collecting(self._bucket, self._clock) as mark:
@@ -147,6 +147,7 @@ class ChunkStore:
                 mark.renew()
                 mark.check()
                 self._bucket.remove(*unused[start : start + 500])
+            self._bucket.remove_unfinished(self._clock.now() - locks.STALE)
         return len(unused)
 
     # ------------------------------------------------------------ code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,23 @@ def test_a_tree_with_a_link_is_not_stored(bucket: Bucket, tree: Path) -> None:
     with pytest.raises(StoreError, match="neither a file nor a folder"):
         ChunkStore(bucket).put("s", tree, {})
     assert everything(bucket) == []
+
+
+def test_delete_clears_away_what_a_crash_cut_off(tree: Path, tmp_path: Path) -> None:
+    """obstore lists half-written files to nobody; a fresh one may be at work still."""
+    root = tmp_path / "store"
+    store = ChunkStore(Bucket.open(f"file://{root}"))
+    store.put("s1", tree, {})
+    whole = sorted(path for path in (root / "chunks").rglob("*") if path.is_file())
+    old, fresh, other = (whole[0].with_name(f"{whole[0].name}{end}") for end in ("#1", "#2", "#x"))
+    for path in (old, fresh, other):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    os.utime(other, (0, 0))
+    (tree / "more").write_bytes(b"more")
+    store.put("s2", tree, {})
+    store.delete("s2")
+    assert sorted(path for path in (root / "chunks").rglob("*") if path.is_file()) == sorted([*whole, fresh])
 
 
 # ---------------------------------------------------------------- failures
