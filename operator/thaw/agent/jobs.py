@@ -181,13 +181,15 @@ class Jobs:
             removed.append("job")
             archives = await in_thread(_remove_archives, tools.paths, job.request)
             removed += ["archives"] if archives else []
-        if await in_thread(tools.cache.drop_snapshot, snapshot_id):
+        if await tools.cache.drop_snapshot(snapshot_id):
             removed.append("cache")
         if store:
             known = await in_thread(tools.store.exists, snapshot_id)
             async with self._one_collection:
                 collected = await in_thread(tools.store.delete, snapshot_id)
             removed += (["manifest"] if known else []) + ([f"{collected} chunks"] if collected else [])
+            # Until the manifest was gone, a grant could bring it here again.
+            await tools.cache.drop_snapshot(snapshot_id)
         return removed
 
     def sweep(self) -> int:

@@ -174,7 +174,7 @@ class Api:
     async def _delete_code(self, request: web.Request) -> web.Response:
         sha256 = _name(check_sha256, request, "sha256")
         await in_thread(self.store.delete_code, sha256)
-        await in_thread(self.cache.drop_code, sha256)
+        await self.cache.drop_code(sha256)
         return web.Response(status=204)
 
     # ------------------------------------------------------------ snapshots

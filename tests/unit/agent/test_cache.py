@@ -138,13 +138,34 @@ async def test_drop_also_when_the_store_has_forgotten(
     await cache.snapshot("s1")
     kept = await cache.snapshot("s2")
     store.delete("s1")
-    assert cache.drop_snapshot("s1")
-    assert not cache.drop_snapshot("s1")
+    assert await cache.drop_snapshot("s1")
+    assert not await cache.drop_snapshot("s1")
     assert list(paths.snapshots.iterdir()) == [kept]
     assert [path.name for path in paths.index.iterdir()] == ["s2"]
     assert leftovers(paths) == []
     with pytest.raises(SnapshotMissing):
         await cache.snapshot("s1")
+
+
+async def test_what_is_being_brought_while_it_is_dropped_does_not_stay(
+    cache: Cache, store: Counting, paths: Paths, tmp_path: Path
+) -> None:
+    put(store, tmp_path)
+    sha256, data = zipped(app_py="1")
+    store.put_code(sha256, data)
+    store.go.clear()
+    bringing = [
+        asyncio.create_task(cache.snapshot("s1")),
+        asyncio.create_task(cache.code(Code(zip=ZipCode(sha256=sha256)))),
+    ]
+    await asyncio.sleep(0.05)
+    dropping = [asyncio.create_task(cache.drop_snapshot("s1")), asyncio.create_task(cache.drop_code(sha256))]
+    await asyncio.sleep(0.05)
+    store.go.set()
+    assert await asyncio.gather(*dropping) == [True, None]
+    await asyncio.gather(*bringing)
+    assert [list(folder.iterdir()) for folder in (paths.snapshots, paths.index, paths.code)] == [[], [], []]
+    assert leftovers(paths) == []
 
 
 @pytest.mark.parametrize("bad", ["../up", "a/b", ""])
@@ -174,8 +195,8 @@ async def test_code_of_each_kind(cache: Cache, store: Counting, paths: Paths) ->
     assert set(await asyncio.gather(*asking)) == {paths.code / sha256}
     assert (paths.code / sha256 / "app.py").read_text() == "zip"
     assert store.fetched == 1
-    cache.drop_code(sha256)
-    cache.drop_code(sha256)
+    await cache.drop_code(sha256)
+    await cache.drop_code(sha256)
     assert not (paths.code / sha256).exists()
     assert leftovers(paths) == []
 
@@ -205,3 +226,24 @@ async def test_a_restart_keeps_the_cache_and_a_boot_does_not(cache, store, paths
     Cache.sweep(paths)
     assert [list(folder.iterdir()) for folder in (paths.snapshots, paths.index, paths.code)] == [[], [], []]
     assert (await cache.snapshot("s1")).is_dir()
+
+
+async def test_code_goes_an_hour_after_the_last_pod_that_had_it(
+    paths: Paths, store: Counting, metrics: Metrics
+) -> None:
+    now = 10_000.0
+    cache = Cache(paths, store, metrics, lambda _: "", now=lambda: now)
+    used, asked, forgotten = [await cache.code(Code(inline={"app.py": text})) for text in ("used", "asked", "old")]
+    assert used is not None
+    assert asked is not None
+    assert forgotten is not None
+    now += 3599
+    await cache.code(Code(inline={"app.py": "asked"}))
+    assert await cache.sweep_code({used.name}) == []
+    now += 2
+    assert await cache.sweep_code({used.name}) == [forgotten.name]
+    assert sorted(paths.code.iterdir()) == sorted([used, asked])
+    now += 3599
+    assert await cache.sweep_code(set()) == [asked.name], "the other had a pod until an hour ago"
+    assert leftovers(paths) == []
+    assert await cache.code(Code(inline={"app.py": "old"})) == forgotten

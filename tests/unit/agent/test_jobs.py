@@ -381,6 +381,22 @@ async def test_delete_while_the_kubelet_dumps_takes_its_archive(world: World) ->
     assert world.bucket.list("") == []
 
 
+async def test_what_a_grant_brings_here_until_the_manifest_is_gone_goes_too(world: World) -> None:
+    world.pod.start()
+    await run(world)
+    bring = asyncio.get_running_loop()
+
+    class Late(ChunkStore):
+        def exists(self, snapshot_id):
+            """Asked between the two: the moment in which a grant comes."""
+            asyncio.run_coroutine_threadsafe(world.cache.snapshot(snapshot_id), bring).result(20)
+            return super().exists(snapshot_id)
+
+    world.restart(Late(world.bucket))
+    await world.jobs.delete("s1", store=True)
+    assert [list(folder.iterdir()) for folder in (world.paths.snapshots, world.paths.index)] == [[], []]
+
+
 async def test_deletions_that_wait_for_the_store_leave_threads_for_others(world: World) -> None:
     """Each may wait for minutes, for writers on any node: as many as there are threads would stop all grants here."""
     go, at_once, most = threading.Event(), 0, 0
