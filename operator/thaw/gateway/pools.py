@@ -33,12 +33,16 @@ class Pools:
         watch.on_pod.append(self._on_pod)
 
     def of(self, target: Target) -> Pool:
-        """The pool of a target; older code of the same name is retired by it."""
+        """The pool for a request to a target; other code of the same name is retired by it.
+
+        An instance goes back to the pool that lent it, not to this one: the target may be of yesterday by then.
+        """
         pool = self._pools.get(target.key)
-        if pool is None:
+        if pool is None or pool.retired:
             for key, other in self._pools.items():
                 if key[:3] == target.key[:3]:
                     other.retired = True
+        if pool is None:
             pool = self._pools[target.key] = Pool(
                 target,
                 self._starter,
@@ -67,7 +71,7 @@ class Pools:
             pool.retired = pool.retired or self._is_gone(key)
             pool.scale(keep_warm=key in warm and not pool.retired)
             self._measure(key, pool)
-            if pool.empty:
+            if pool.empty and key not in warm:  # one that is kept warm remembers how its starts failed
                 del self._pools[key]
                 self._metrics.forget(*key[:3])
 

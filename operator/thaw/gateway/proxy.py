@@ -96,8 +96,9 @@ class Proxy:
     async def _try(self, request: web.Request, target: Target) -> tuple[str, web.StreamResponse]:
         why = ""
         for _ in range(_TRIES):
+            pool = self._pools.of(target)
             try:
-                turn = await self._pools.of(target).acquire()
+                turn = await pool.acquire()
             except InitFailed as e:
                 raise InvokeError(502, "InvalidRuntimeException", f"The function did not initialise: {e}") from e
             dead = False
@@ -109,7 +110,7 @@ class Proxy:
                 dead = turn.instance.inflight == 1  # it serves nobody else, so nobody loses by its end
                 raise e.answer from e
             finally:
-                self._pools.of(target).release(turn, dead=dead)
+                pool.release(turn, dead=dead)
         raise InvokeError(502, "ServiceException", f"No instance accepted the connection: {why}")
 
     async def _forward(self, request: web.Request, target: Target, turn: Turn) -> web.StreamResponse:
