@@ -69,6 +69,7 @@ class Pools:
         warm = await self._warm_keys()
         for key, pool in tuple(self._pools.items()):
             pool.retired = pool.retired or self._is_gone(key)
+            pool.target = self._targets.scaled(pool.target)
             pool.scale(keep_warm=key in warm and not pool.retired)
             self._measure(key, pool)
             if pool.empty and key not in warm:  # one that is kept warm remembers how its starts failed
@@ -90,13 +91,11 @@ class Pools:
     async def _warm_keys(self) -> set[Key]:
         keys: set[Key] = set()
         for function in self._watch.all_functions():
-            if function.spec.scaling.min_instances == 0 and not self._watch.versions_of(
-                function.metadata.namespace, function.metadata.name
-            ):
+            if function.spec.scaling.min_instances == 0:
                 continue
             for qualifier in self._kept(function.metadata.namespace, function.metadata.name):
                 target = await self._resolved(function.metadata.namespace, function.metadata.name, qualifier)
-                if target and target.template.spec.scaling.min_instances > 0:
+                if target:
                     self.of(target)
                     keys.add(target.key)
         return keys

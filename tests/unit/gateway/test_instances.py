@@ -443,6 +443,31 @@ async def test_min_instances(world: World) -> None:
     assert len(world.instances()) == 2
 
 
+async def test_a_published_version_scales_as_its_function_says_now(world: World, lam: Lambda) -> None:
+    function = world.function(scaling={"minInstances": 0, "idleSeconds": 9000})
+    await world.publish()
+    await world.gateway.pools.scale()
+    await settle()
+    assert not world.instances()
+    function["spec"]["scaling"] = {"minInstances": 2, "idleSeconds": 9000}
+    world.kube.put(kinds.FUNCTION, function, "MODIFIED")
+    await settle()
+    await world.gateway.pools.scale()
+    await settle()
+    assert len(world.instances()) == 2
+    first = json.loads((await lam.invoke(FunctionName="fn", Qualifier="1"))["Body"])["pod"]
+    for pool in world.gateway.pools._pools.values():
+        for instance in pool._instances.values():
+            instance.last_used -= 2
+    function["spec"]["scaling"] = {"minInstances": 0, "idleSeconds": 1}
+    world.kube.put(kinds.FUNCTION, function, "MODIFIED")
+    await settle()
+    await world.gateway.pools.scale()
+    await settle()
+    assert not world.instances(), "also without a request that tells of it"
+    assert json.loads((await lam.invoke(FunctionName="fn", Qualifier="1"))["Body"])["pod"] != first
+
+
 async def test_min_instances_that_do_not_start_are_not_tried_every_second(world: World, lam: Lambda) -> None:
     made: list[str] = []
     world.kube.hooks.append(lambda type_, kind, item: made.append(kind) if (type_, kind) == ("ADDED", "Pod") else None)
