@@ -38,6 +38,7 @@ _GATEWAYS_OWN = ("lastInvokedTime", "unusable")
 log = structlog.get_logger(__name__)
 _AT_ONCE = 8
 """Agents that are asked at the same time."""
+_NAMES_TRIED = 20
 _KINDS: dict[do.Deletable, Kind] = {
     "Pod": POD,
     "ControllerRevision": CONTROLLER_REVISION,
@@ -324,9 +325,22 @@ class Applier:
             log.info("another object has that name now", kind=action.kind, object=action.name)
 
     async def _publish(self, subject: Subject, action: do.PublishVersion) -> None:
+        """By the name given, or, where a version of another function has that, by one that follows from it.
+
+        :raises Conflict: a version of this function has it: somebody else has published meanwhile.
+        """
         owner = common.owner_reference("Function", subject.function, action.function_uid)
-        body = objects.version(name=action.name, namespace=subject.namespace, function=subject.function, owner=owner)
-        await self._kube.create(FUNCTION_VERSION, body)
+        name = action.name
+        for attempt in range(1, _NAMES_TRIED + 1):
+            body = objects.version(name=name, namespace=subject.namespace, function=subject.function, owner=owner)
+            try:
+                await self._kube.create(FUNCTION_VERSION, body)
+                return
+            except Conflict:
+                found = await self._kube.get(FUNCTION_VERSION, subject.namespace, name)
+                if found["spec"]["functionName"] == subject.function or attempt == _NAMES_TRIED:
+                    raise
+                name = names.version_object(action.name, attempt)
 
     async def _move_alias(self, subject: Subject, action: do.MoveAlias) -> None:
         owner = common.owner_reference("Function", subject.function, action.function_uid)

@@ -10,9 +10,10 @@ import pytest
 
 from thaw.decide import actions as do
 from thaw.decide.plan import Plan
-from thaw.errors import NodeError
+from thaw.errors import Conflict, NodeError
 from thaw.kube.apply import Applier, Subject
-from thaw.kube.kinds import SNAPSHOT
+from thaw.kube.client import Object
+from thaw.kube.kinds import SNAPSHOT, Kind
 from thaw.settings import Settings
 
 SUBJECT = Subject(SNAPSHOT, "default", "s", "uid", "fn")
@@ -44,10 +45,30 @@ class FakeAgents:
             raise NodeError("Busy", "not now", retryable=True)
 
 
-async def carry_out(agents: FakeAgents, action: do.Action, store_shared: bool = True) -> None:
+class FakeKube:
+    """An API server with versions, by name and function."""
+
+    def __init__(self, **versions: str) -> None:
+        self.versions = {name.replace("_", "-"): function for name, function in versions.items()}
+
+    async def create(self, kind: Kind, body: Object) -> Object:
+        name = body["metadata"]["name"]
+        if name in self.versions:
+            raise Conflict(kind.kind, "default", name, "already exists")
+        self.versions[name] = body["spec"]["functionName"]
+        return body
+
+    async def get(self, _kind: Kind, _namespace: str, name: str) -> Object:
+        return {"spec": {"functionName": self.versions[name]}}
+
+
+async def carry_out(
+    agents: FakeAgents | None, action: do.Action, store_shared: bool = True, kube: FakeKube | None = None
+) -> None:
     nothing: Any = None
     agents_: Any = agents
-    applier = Applier(nothing, agents_, nothing, Settings(store_shared=store_shared))
+    kube_: Any = kube
+    applier = Applier(kube_, agents_, nothing, Settings(store_shared=store_shared))
     await applier.apply(SUBJECT, nothing, Plan(actions=(action,)))
 
 
@@ -74,3 +95,16 @@ async def test_many_agents_are_asked_a_few_at_a_time_and_each_also_when_one_refu
         await carry_out(agents, do.PurgeCode("a" * 64, everybody))
     assert sorted(agents.code) == sorted(set(everybody) - {"n03"})
     assert agents.most == 8
+
+
+async def test_a_name_that_a_version_of_another_function_has_is_passed_over() -> None:
+    kube = FakeKube(fn_2="other", fn_2_1="other")
+    await carry_out(None, do.PublishVersion("fn-2", "f-uid"), kube=kube)
+    assert kube.versions == {"fn-2": "other", "fn-2-1": "other", "fn-2-2": "fn"}
+
+
+async def test_a_version_of_the_function_itself_is_not_published_twice() -> None:
+    kube = FakeKube(fn_2="fn")
+    with pytest.raises(Conflict):
+        await carry_out(None, do.PublishVersion("fn-2", "f-uid"), kube=kube)
+    assert kube.versions == {"fn-2": "fn"}
