@@ -22,7 +22,6 @@ from thaw.kube.kinds import POD, Kind
 Object = dict[str, Any]
 
 _MERGE = "application/merge-patch+json"
-_APPLY = "application/apply-patch+yaml"
 _TIMEOUT = 30.0
 _WATCH_SECONDS = 240
 _NO_SEGMENT = frozenset("/%?#\\")
@@ -75,14 +74,6 @@ class Kube:
         :raises Conflict: it exists already.
         """
         return await self._call("POST", kind, body["metadata"].get("namespace", ""), body=body)
-
-    async def apply(self, kind: Kind, body: Object) -> Object:
-        """Server-side apply, as field manager ``thaw``: made or brought to this form."""
-        meta = body["metadata"]
-        query = {"fieldManager": names.FIELD_MANAGER, "force": "true"}
-        return await self._call(
-            "PATCH", kind, meta.get("namespace", ""), meta["name"], body=body, query=query, content_type=_APPLY
-        )
 
     async def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, subresource: str = "") -> Object:
         """Merge patch; with ``metadata.resourceVersion`` in the body it is refused if the object changed since.
