@@ -48,7 +48,7 @@ class InstanceAgent(FakeAgent):
 
     def application(self) -> web.Application:
         app = super().application()
-        app.add_routes([web.put("/v1/code/{sha}", self.put_code), web.get("/v1/pods/{uid}", self.report)])
+        app.add_routes([web.put("/v1/code/{namespace}/{sha}", self.put_code), web.get("/v1/pods/{uid}", self.report)])
         return app
 
     async def grant(self, request: web.Request) -> web.Response:

@@ -19,7 +19,7 @@ from thaw.agent.paths import Paths
 from thaw.agent.threads import in_thread
 from thaw.api.v1alpha1 import Code
 from thaw.errors import SnapshotUnfit, StoreError, UserError
-from thaw.store.base import SnapshotStore, StoredSnapshot, check_id, check_sha256
+from thaw.store.base import SnapshotStore, StoredSnapshot, check_id
 from thaw.store.snapshots import PART
 
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -141,8 +141,10 @@ class Cache:
 
     # ------------------------------------------------------------ code
 
-    async def code(self, code: Code | None) -> Path | None:
+    async def code(self, namespace: str, code: Code | None) -> Path | None:
         """The folder of a function's code; None for images, which bring their own.
+
+        :param namespace: of the function: only packages that were uploaded there are for it.
 
         :raises UserError: the package cannot be unpacked.
         :raises StoreError: it cannot be read.
@@ -155,13 +157,17 @@ class Cache:
             return await self._unpacked(name, lambda dest: packages.write_inline(files, dest))
         if code.zip is None:
             raise UserError("code", "names none of inline, zip and image")
-        sha256 = check_sha256(code.zip.sha256)
-        return await self._unpacked(sha256, lambda dest: packages.unzip(self._store.get_code(sha256), dest))
+        sha256 = code.zip.sha256
+        return await self._unpacked(
+            packages.zip_hash(namespace, sha256),
+            lambda dest: packages.unzip(self._store.get_code(namespace, sha256), dest),
+        )
 
-    async def drop_code(self, sha256: str) -> None:
+    async def drop_code(self, namespace: str, sha256: str) -> None:
         """Removes an unpacked package from this node; also when it is not there."""
-        await self._flights.over(f"code {check_sha256(sha256)}")
-        await in_thread(self._discard, self._paths.code / sha256)
+        name = packages.zip_hash(namespace, sha256)
+        await self._flights.over(f"code {name}")
+        await in_thread(self._discard, self._paths.code / name)
 
     async def sweep_code(self, in_use: Collection[str]) -> list[str]:
         """Removes code that no pod was granted for an hour; tells what. Inline code has no other end.

@@ -28,6 +28,11 @@ def inline_hash(files: Mapping[str, str]) -> str:
     return hashlib.sha256(b"inline\0" + canonical.encode()).hexdigest()
 
 
+def zip_hash(namespace: str, sha256: str) -> str:
+    """The name of a namespace's unpacked package: what another namespace has unpacked is not found by its hash."""
+    return hashlib.sha256(f"zip\0{namespace}\0{sha256}".encode()).hexdigest()
+
+
 def write_inline(files: Mapping[str, str], dest: Path) -> None:
     """Writes inline files below ``dest``, readable by any user.
 

@@ -74,13 +74,14 @@ class Agents:
         """Takes back everything said of a pod."""
         await self._call("DELETE", base_url, f"/v1/pods/{_part(pod_uid)}")
 
-    async def put_code(self, base_url: str, sha256: str, data: bytes) -> None:
-        """Stores a code package under its SHA-256 (hexadecimal)."""
-        await self._call("PUT", base_url, f"/v1/code/{_part(sha256)}", data, timeout=_MATERIALISE)
+    async def put_code(self, base_url: str, namespace: str, sha256: str, data: bytes) -> None:
+        """Stores a namespace's code package under its SHA-256 (hexadecimal)."""
+        path = f"/v1/code/{_part(namespace)}/{_part(sha256)}"
+        await self._call("PUT", base_url, path, data, timeout=_MATERIALISE)
 
-    async def delete_code(self, base_url: str, sha256: str) -> None:
-        """Removes a code package from the store and from that node."""
-        await self._call("DELETE", base_url, f"/v1/code/{_part(sha256)}")
+    async def delete_code(self, base_url: str, namespace: str, sha256: str) -> None:
+        """Removes a namespace's code package from the store and from that node."""
+        await self._call("DELETE", base_url, f"/v1/code/{_part(namespace)}/{_part(sha256)}")
 
     async def start_snapshot(self, base_url: str, snapshot_id: str, request: SnapshotRequest) -> SnapshotJob:
         """Begins a snapshot, or tells of the one begun before under this id."""

@@ -138,7 +138,7 @@ class Applier:
                 snapshot = replace(subject, kind=SNAPSHOT, name=action.name, uid=action.uid)
                 await self._write_status(snapshot, None, action.status)
             case do.PurgeCode():
-                await _all(self._agents.delete_code(agent, action.sha256) for agent in action.agents)
+                await _all(self._agents.delete_code(agent, subject.namespace, action.sha256) for agent in action.agents)
             case do.Delete():
                 await self._delete(subject, action)
             case do.PublishVersion():

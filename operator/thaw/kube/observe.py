@@ -97,7 +97,9 @@ class Observer:
             aliases=tuple(_ref(a.metadata.name, a.metadata.uid, a.metadata.deletion_timestamp) for a in aliases),
             pods=await self._pods(namespace, f"{names.LABEL_FUNCTION}={name}") if deleting else (),
             packages=packages,
-            shared_packages=await self._used_packages(but_function=function.metadata.uid) if replaced else frozenset(),
+            shared_packages=await self._used_packages(namespace, but_function=function.metadata.uid)
+            if replaced
+            else frozenset(),
             nodes=self._copies.nodes(),
             limits=self._limits,
         )
@@ -197,7 +199,8 @@ class Observer:
             revision=revision,
             pods=await self._pods(meta.namespace, f"{names.LABEL_VERSION_NAME}={meta.name}"),
             snapshots=tuple(_raw_ref(s) for s in snapshots),
-            package_shared=bool(package) and package in await self._used_packages(but_revision=revision),
+            package_shared=bool(package)
+            and package in await self._used_packages(meta.namespace, but_revision=revision),
             nodes=self._copies.nodes(),
             limits=self._limits,
         )
@@ -277,10 +280,12 @@ class Observer:
         claim = meta.get("annotations", {}).get(CLAIM + function, "")
         return Numbers(int(last) if last.isdigit() else 0, claim, meta["resourceVersion"])
 
-    async def _used_packages(self, *, but_function: str = "", but_revision: Ref | None = None) -> frozenset[str]:
-        """The packages that any other Function or frozen template of the cluster refers to."""
-        functions, _ = await self._kube.list(FUNCTION)
-        revisions, _ = await self._kube.list(CONTROLLER_REVISION, labels=names.LABEL_FUNCTION)
+    async def _used_packages(
+        self, namespace: str, *, but_function: str = "", but_revision: Ref | None = None
+    ) -> frozenset[str]:
+        """The packages that any other Function or frozen template of the namespace refers to: each has its own."""
+        functions, _ = await self._kube.list(FUNCTION, namespace)
+        revisions, _ = await self._kube.list(CONTROLLER_REVISION, namespace, labels=names.LABEL_FUNCTION)
         specs = [f["spec"] for f in functions if f["metadata"]["uid"] != but_function]
         uid = but_revision.uid if but_revision else ""
         specs += [r["data"]["spec"] for r in revisions if r["metadata"]["uid"] != uid]

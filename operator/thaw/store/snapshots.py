@@ -5,7 +5,7 @@
     chunks/ab/<sha256>             a zstd frame; shared by all snapshots that hold those bytes
     snapshots/<id>/manifest.json   written last: a snapshot is there when this is
     snapshots/<id>/verified        the digest of the manifest whose every byte was read back
-    code/<sha256>.zip
+    code/<namespace>/<sha256>.zip
     staging/…  gc/lock             who is at work: see thaw.store.locks
 """
 
@@ -34,6 +34,7 @@ from thaw.store.base import (
     Manifest,
     StoredSnapshot,
     check_id,
+    check_namespace,
     check_sha256,
 )
 from thaw.store.objects import Bucket
@@ -152,26 +153,26 @@ class ChunkStore:
 
     # ------------------------------------------------------------ code
 
-    def put_code(self, sha256: str, data: bytes) -> None:
+    def put_code(self, namespace: str, sha256: str, data: bytes) -> None:
         """See :meth:`SnapshotStore.put_code`."""
-        path = _code_path(sha256)
+        path = _code_path(namespace, sha256)
         if hashlib.sha256(data).hexdigest() != sha256:
             raise SnapshotCorrupt(f"the package's bytes do not hash to {sha256}")
         self._bucket.write(path, data)
 
-    def get_code(self, sha256: str) -> bytes:
+    def get_code(self, namespace: str, sha256: str) -> bytes:
         """See :meth:`SnapshotStore.get_code`."""
         try:
-            data = self._bucket.read(_code_path(sha256))
+            data = self._bucket.read(_code_path(namespace, sha256))
         except FileNotFoundError as e:
-            raise SnapshotMissing(f"no code package {sha256} in the store") from e
+            raise SnapshotMissing(f"no code package {sha256} was uploaded in namespace {namespace}") from e
         if hashlib.sha256(data).hexdigest() != sha256:
             raise SnapshotCorrupt(f"the stored package {sha256} does not hash to its name")
         return data
 
-    def delete_code(self, sha256: str) -> None:
+    def delete_code(self, namespace: str, sha256: str) -> None:
         """See :meth:`SnapshotStore.delete_code`."""
-        self._bucket.remove(_code_path(sha256))
+        self._bucket.remove(_code_path(namespace, sha256))
 
     # ------------------------------------------------------------ pieces
 
@@ -326,5 +327,5 @@ def _chunk_path(name: str) -> str:
     return f"chunks/{name[:2]}/{name}"
 
 
-def _code_path(sha256: str) -> str:
-    return f"code/{check_sha256(sha256)}.zip"
+def _code_path(namespace: str, sha256: str) -> str:
+    return f"code/{check_namespace(namespace)}/{check_sha256(sha256)}.zip"

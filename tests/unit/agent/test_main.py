@@ -93,7 +93,7 @@ async def test_code_is_cleared_away_but_not_from_pods(paths: Paths, monkeypatch:
     monkeypatch.setattr(main, "_TIDY_EVERY", 0.01)
     settings, node = AgentSettings(store_url="memory:///"), current()
     async with main.build(settings, paths, node, FakeInstaller()) as api:
-        used, unused = [await api.cache.code(Code(inline={"app.py": text})) for text in ("used", "unused")]
+        used, unused = [await api.cache.code("ns", Code(inline={"app.py": text})) for text in ("used", "unused")]
         assert used is not None
         assert unused is not None
         request = GrantRequest(namespace="ns", name="pod-1", role="instance", token="t" * 32)

@@ -140,7 +140,7 @@ async def test_the_token_is_read_anew_for_every_call(agent: Agent) -> None:
     await agent.client.delete_snapshot(agent.url, "s", store=True)
     agent.token.unlink()
     with pytest.raises(NodeError) as e:
-        await agent.client.delete_code(agent.url, "ab")
+        await agent.client.delete_code(agent.url, "ns", "ab")
     assert e.value.retryable
     assert agent.seen == [
         ("DELETE", "/v1/pods/uid", "Bearer first"),
@@ -150,7 +150,7 @@ async def test_the_token_is_read_anew_for_every_call(agent: Agent) -> None:
 
 async def test_packages_are_sent_as_they_are_and_requests_as_json(agent: Agent) -> None:
     agent.status, agent.body = 204, b""
-    await agent.client.put_code(agent.url, "ab", b"PK\x00")
+    await agent.client.put_code(agent.url, "ns", "ab", b"PK\x00")
     agent.status, agent.body = 200, b'{"codeMs": 1, "snapshotMs": 2}'
     request = GrantRequest(namespace="default", name="p", role="init", protocol="lambda", token="t")
     granted = await agent.client.grant(agent.url, "uid", request)
@@ -162,9 +162,9 @@ async def test_packages_are_sent_as_they_are_and_requests_as_json(agent: Agent) 
 async def test_what_it_is_asked_for_is_one_part_of_the_path(agent: Agent) -> None:
     """A package's name came from an annotation: it must not become another of the agent's calls."""
     agent.status, agent.body = 204, b""
-    await agent.client.delete_code(agent.url, "../snapshots/s?store=true")
-    assert agent.seen[0][1] == "/v1/code/..%2Fsnapshots%2Fs%3Fstore=true"
+    await agent.client.delete_code(agent.url, "ns", "../snapshots/s?store=true")
+    assert agent.seen[0][1] == "/v1/code/ns/..%2Fsnapshots%2Fs%3Fstore=true"
     for name in ("", ".", ".."):
         with pytest.raises(ValueError, match="not a part of a path"):
-            await agent.client.delete_code(agent.url, name)
+            await agent.client.delete_code(agent.url, "ns", name)
     assert len(agent.seen) == 1

@@ -32,8 +32,9 @@ class FakeAgents:
         await self._work(agent)
         self.calls.append((agent, store))
 
-    async def delete_code(self, agent: str, _sha256: str) -> None:
+    async def delete_code(self, agent: str, namespace: str, _sha256: str) -> None:
         await self._work(agent)
+        assert namespace == SUBJECT.namespace
         self.code.append(agent)
 
     async def _work(self, agent: str) -> None:

@@ -351,16 +351,19 @@ def test_code_is_proved_on_both_ways(bucket: Bucket) -> None:
     data = b"PK\x05\x06" + bytes(18)
     name = hashlib.sha256(data).hexdigest()
     with pytest.raises(SnapshotCorrupt):
-        store.put_code(name, data + b"!")
+        store.put_code("ns", name, data + b"!")
     with pytest.raises(SnapshotMissing):
-        store.get_code(name)
-    store.put_code(name, data)
-    assert store.get_code(name) == data
-    bucket.write(f"code/{name}.zip", b"changed")
+        store.get_code("ns", name)
+    store.put_code("ns", name, data)
+    assert store.get_code("ns", name) == data
+    bucket.write(f"code/ns/{name}.zip", b"changed")
     with pytest.raises(SnapshotCorrupt):
-        store.get_code(name)
-    store.delete_code(name)
-    store.delete_code(name)
+        store.get_code("ns", name)
+    store.put_code("other", name, data)
+    for namespace in ("ns", "ns", "other"):
+        store.delete_code(namespace, name)
     assert everything(bucket) == []
     with pytest.raises(StoreError, match="not a SHA-256"):
-        store.get_code("../../etc/passwd")
+        store.get_code("ns", "../../etc/passwd")
+    with pytest.raises(StoreError, match="not a namespace"):
+        store.get_code("../ns", name)
