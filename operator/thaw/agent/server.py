@@ -12,7 +12,6 @@ import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
-from thaw.agent import packages
 from thaw.agent.auth import Caller, Verifier
 from thaw.agent.cache import Cache
 from thaw.agent.errors import Refused, refusal, unusable
@@ -22,6 +21,7 @@ from thaw.agent.metrics import Metrics
 from thaw.agent.threads import in_thread
 from thaw.api.base import Model
 from thaw.api.node import ErrorBody, GrantRequest, GrantResult, NodeInfo, SnapshotRequest
+from thaw.api.packages import MAX_ZIPPED
 from thaw.errors import SnapshotCorrupt, StoreError, ThawError
 from thaw.store.base import SnapshotStore, check_id, check_namespace, check_sha256
 
@@ -59,7 +59,7 @@ class Api:
 
     def app(self) -> web.Application:
         """The application for port 8440."""
-        app = web.Application(client_max_size=packages.MAX_ZIPPED + 1, middlewares=[self._answer_errors])
+        app = web.Application(client_max_size=MAX_ZIPPED + 1, middlewares=[self._answer_errors])
         any_of_us, operator = self._needs("any"), self._needs("operator")
         app.add_routes(
             [

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from thaw import names
 from thaw.api.base import Model
 from thaw.api.node import ErrorBody, GrantRequest, GrantResult, NodeInfo, Report, SnapshotJob, SnapshotRequest
-from thaw.errors import NodeError
+from thaw.errors import NodeError, NodeInvalid
 from thaw.kube.client import Object
 
 _ANSWER = 10.0
@@ -58,6 +58,7 @@ class Agents:
         """Vouches for a pod, and puts its code and snapshot on the node first.
 
         :raises NodeError: ``SnapshotUnusable`` when this node cannot restore it.
+        :raises NodeInvalid: the code cannot be unpacked: it is the same on every node.
         """
         path = f"/v1/pods/{_part(pod_uid)}/grant"
         return GrantResult.model_validate(await self._call("PUT", base_url, path, request, timeout=_MATERIALISE))
@@ -148,4 +149,5 @@ def _error(status: int, text: str) -> NodeError:
         body = ErrorBody.model_validate_json(text)
     except ValidationError:
         return NodeError(f"HTTP{status}", text[:300], retryable=status >= 500)
-    return NodeError(body.code, body.message, retryable=body.retryable, cause=body.cause)
+    kind = NodeInvalid if status == 400 and body.code == "Invalid" else NodeError
+    return kind(body.code, body.message, retryable=body.retryable, cause=body.cause)

@@ -285,6 +285,10 @@ class Applier:
         await self._kube.patch(POD, subject.namespace, action.pod, {"metadata": meta})
 
     async def _vouch(self, action: do.Vouch) -> None:
+        """Grants the pod and begins its snapshot.
+
+        :raises NodeInvalid: the version's code cannot be unpacked, and no further try will help.
+        """
         request = action.request.model_copy(update={"token": secrets.token_urlsafe(32)})
         code = action.template.spec.code
         grant = GrantRequest(

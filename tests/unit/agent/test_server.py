@@ -18,7 +18,7 @@ from thaw.agent.packages import zip_hash
 from thaw.agent.server import Api, Node
 from thaw.api.node import GrantRequest, NodeInfo
 from thaw.api.v1alpha1 import Code, ZipCode
-from thaw.errors import NodeError
+from thaw.errors import NodeError, NodeInvalid
 from thaw.kube.agents import Agents
 from unit.agent.world import TOKEN, UID, World
 
@@ -169,6 +169,12 @@ async def test_a_snapshot_from_start_to_end(clients: Clients) -> None:
     assert written["snapshotDir"] == f"/var/lib/thaw/snapshots/{job.digest.removeprefix('sha256:')}"
     await operator.delete_snapshot(clients.url, "s1", store=True)
     assert await operator.snapshot(clients.url, "s1") is None
+
+
+async def test_code_that_cannot_be_unpacked_is_its_authors(clients: Clients) -> None:
+    with pytest.raises(NodeInvalid, match=r"code\.inline: 'a' is both a file and a folder"):
+        await clients.of("gateway").grant(clients.url, UID, grant(code=Code(inline={"a": "", "a/b": ""})))
+    assert list(clients.world.paths.grants.iterdir()) == []
 
 
 async def test_a_hash_of_another_namespaces_package_gives_nothing(clients: Clients) -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from thaw.api.node import GrantRequest
-from thaw.errors import NodeError
+from thaw.errors import NodeError, NodeInvalid
 from thaw.kube.agents import Agents, agents_by_node
 from thaw.kube.client import Object
 
@@ -84,6 +84,18 @@ async def test_its_refusal_keeps_code_and_message(agent: Agent, retryable: bool)
     with pytest.raises(NodeError) as e:
         await agent.client.grant(agent.url, "uid", request)
     assert (e.value.code, e.value.message, e.value.retryable) == ("SnapshotUnusable", "another CPU", retryable)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "invalid"), [(400, "Invalid", True), (400, "Other", False), (409, "Invalid", False)]
+)
+async def test_what_no_node_can_use_is_told_apart(agent: Agent, status: int, code: str, invalid: bool) -> None:
+    agent.status = status
+    agent.body = b'{"code": "%s", "message": "code.inline: is wrong"}' % code.encode()
+    request = GrantRequest(namespace="default", name="p", role="init", protocol="lambda", token="t")
+    with pytest.raises(NodeError, match=r"code\.inline: is wrong") as e:
+        await agent.client.grant(agent.url, "uid", request)
+    assert isinstance(e.value, NodeInvalid) is invalid
 
 
 @pytest.mark.parametrize(("status", "retryable"), [(403, False), (502, True)])
