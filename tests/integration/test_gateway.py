@@ -263,7 +263,7 @@ async def test_cold_fallback_is_an_event(world: World, front: Front) -> None:  #
 
 async def test_lease(world: World, front: Front) -> None:  # noqa: F811
     async def lease() -> Any:
-        return (await world.kube.list(LEASE, world.system))[0]
+        return (await world.kube.list(LEASE, world.system, "app.kubernetes.io/component=gateway"))[0]
 
     found = (await world.eventually("the lease", lease))[0]
     assert found["spec"]["holderIdentity"] == "gw-1"
