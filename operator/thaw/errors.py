@@ -10,6 +10,7 @@
     │   ├── Forbidden          401 and 403
     │   └── Unavailable        5xx, timeouts, refused connections: worth another try
     ├── NodeError              an agent said no: code, message, retryable
+    │   └── NodeInvalid        400: what it was given can never be used, such as code that cannot be unpacked
     ├── ArchiveError           a checkpoint archive that must not be trusted
     ├── CheckpointError        the kubelet or CRIU could not checkpoint: code, retryable
     ├── StoreError             the snapshot store could not be read or written
@@ -74,6 +75,10 @@ class NodeError(ThawError):
     def __init__(self, code: str, message: str, *, retryable: bool = False, cause: str | None = None) -> None:
         self.code, self.message, self.retryable, self.cause = code, message, retryable, cause
         super().__init__(f"{code}: {message}")
+
+
+class NodeInvalid(NodeError):
+    """What an agent was given can never be used, on any node: its author must mend it. The message names the field."""
 
 
 class ArchiveError(ThawError):

@@ -55,11 +55,3 @@ class Settings(BaseSettings):
     """Requests that may wait for an instance of one version, per gateway."""
     start_timeout: float = 60.0
     """How long a request waits for an instance before it is told 503."""
-
-
-def load() -> Settings:
-    """Reads the environment once, at start-up.
-
-    :raises pydantic.ValidationError: naming the variable that is wrong.
-    """
-    return Settings()

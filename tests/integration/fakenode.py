@@ -55,7 +55,7 @@ class FakeAgent:
                 web.put("/v1/snapshots/{id}", self.start),
                 web.get("/v1/snapshots/{id}", self.get),
                 web.delete("/v1/snapshots/{id}", self.delete),
-                web.delete("/v1/code/{sha}", self.delete_code),
+                web.delete("/v1/code/{namespace}/{sha}", self.delete_code),
                 web.post("/v1/uninstall", self.uninstall),
             ]
         )

@@ -183,6 +183,8 @@ BAD: list[tuple[str, Object, str]] = [
     ("long name", function("f" * 64), "metadata.name has at most 63 characters"),
     ("name with a dot", function("a.b"), "metadata.name of a function holds no dots"),
     ("version of nothing", version(functionName=""), "spec.functionName in body should be at least 1 chars long"),
+    ("version of a path", version(functionName="../../o/functions/f"), "must be a Function's name: lower-case letters"),
+    ("alias of a selector", alias(functionName="a,b=c"), "must be a Function's name: lower-case letters"),
     ("alias digits", alias(name="12"), "digits alone: those are a version's number"),
     ("alias to a word", alias(functionVersion="latest"), "must be a version's number, in quotation marks: e.g. '3'"),
     ("alias to a number", alias(functionVersion=1), 'spec.functionVersion in body must be of type string: "integer"'),

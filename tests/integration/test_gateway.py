@@ -48,7 +48,7 @@ class InstanceAgent(FakeAgent):
 
     def application(self) -> web.Application:
         app = super().application()
-        app.add_routes([web.put("/v1/code/{sha}", self.put_code), web.get("/v1/pods/{uid}", self.report)])
+        app.add_routes([web.put("/v1/code/{namespace}/{sha}", self.put_code), web.get("/v1/pods/{uid}", self.report)])
         return app
 
     async def grant(self, request: web.Request) -> web.Response:
@@ -263,7 +263,7 @@ async def test_cold_fallback_is_an_event(world: World, front: Front) -> None:  #
 
 async def test_lease(world: World, front: Front) -> None:  # noqa: F811
     async def lease() -> Any:
-        return (await world.kube.list(LEASE, world.system))[0]
+        return (await world.kube.list(LEASE, world.system, "app.kubernetes.io/component=gateway"))[0]
 
     found = (await world.eventually("the lease", lease))[0]
     assert found["spec"]["holderIdentity"] == "gw-1"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import secrets
 import shutil
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from time import monotonic
 
@@ -17,11 +19,13 @@ from thaw.agent.paths import Paths
 from thaw.agent.threads import in_thread
 from thaw.api.v1alpha1 import Code
 from thaw.errors import SnapshotUnfit, StoreError, UserError
-from thaw.store.base import SnapshotStore, StoredSnapshot, check_id, check_sha256
+from thaw.store.base import SnapshotStore, StoredSnapshot, check_id
 from thaw.store.snapshots import PART
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 _BOOT = "proc/sys/kernel/random/boot_id"
+_UNUSED = 3600.0
+"""Seconds after which code that no pod is granted is removed; longer than it takes to grant what was just found."""
 
 
 class SingleFlight:
@@ -39,6 +43,11 @@ class SingleFlight:
             task.add_done_callback(lambda done: self._land(key, done))
         return await asyncio.shield(task)
 
+    async def over(self, key: str) -> None:
+        """Returns when nobody is making it any more, however that ended."""
+        if (task := self._flights.get(key)) is not None:
+            await asyncio.wait([task])
+
     def _land(self, key: str, task: asyncio.Task[Path]) -> None:
         self._flights.pop(key, None)
         if not task.cancelled():
@@ -54,12 +63,18 @@ class Cache:
 
     :param unfit: why a snapshot cannot be restored on this node; empty if it can. Asked once for each snapshot, before
         it is brought here.
+    :param now: Unix seconds.
     """
 
     def __init__(
-        self, paths: Paths, store: SnapshotStore, metrics: Metrics, unfit: Callable[[StoredSnapshot], str]
+        self,
+        paths: Paths,
+        store: SnapshotStore,
+        metrics: Metrics,
+        unfit: Callable[[StoredSnapshot], str],
+        now: Callable[[], float] = time.time,
     ) -> None:
-        self._paths, self._store, self._metrics, self._unfit = paths, store, metrics, unfit
+        self._paths, self._store, self._metrics, self._unfit, self._now = paths, store, metrics, unfit, now
         self._flights = SingleFlight()
 
     # ------------------------------------------------------------ snapshots
@@ -82,9 +97,16 @@ class Cache:
             tree.rename(dest)
         write_atomic(self._paths.index / stored.id, stored.hex.encode())
 
-    def drop_snapshot(self, snapshot_id: str) -> bool:
-        """Removes a snapshot from this node, also when the store has forgotten it; tells whether it was here."""
-        entry = self._paths.index / check_id(snapshot_id)
+    async def drop_snapshot(self, snapshot_id: str) -> bool:
+        """Removes a snapshot from this node, also when the store has forgotten it; tells whether it was here.
+
+        One that is being brought here at this moment is waited for.
+        """
+        await self._flights.over(f"snapshot {check_id(snapshot_id)}")
+        return await in_thread(self._drop_snapshot, snapshot_id)
+
+    def _drop_snapshot(self, snapshot_id: str) -> bool:
+        entry = self._paths.index / snapshot_id
         digest = _read_digest(entry)
         if digest is None:
             return False
@@ -119,8 +141,10 @@ class Cache:
 
     # ------------------------------------------------------------ code
 
-    async def code(self, code: Code | None) -> Path | None:
+    async def code(self, namespace: str, code: Code | None) -> Path | None:
         """The folder of a function's code; None for images, which bring their own.
+
+        :param namespace: of the function: only packages that were uploaded there are for it.
 
         :raises UserError: the package cannot be unpacked.
         :raises StoreError: it cannot be read.
@@ -133,16 +157,38 @@ class Cache:
             return await self._unpacked(name, lambda dest: packages.write_inline(files, dest))
         if code.zip is None:
             raise UserError("code", "names none of inline, zip and image")
-        sha256 = check_sha256(code.zip.sha256)
-        return await self._unpacked(sha256, lambda dest: packages.unzip(self._store.get_code(sha256), dest))
+        sha256 = code.zip.sha256
+        return await self._unpacked(
+            packages.zip_hash(namespace, sha256),
+            lambda dest: packages.unzip(self._store.get_code(namespace, sha256), dest),
+        )
 
-    def drop_code(self, sha256: str) -> None:
+    async def drop_code(self, namespace: str, sha256: str) -> None:
         """Removes an unpacked package from this node; also when it is not there."""
-        self._discard(self._paths.code / check_sha256(sha256))
+        name = packages.zip_hash(namespace, sha256)
+        await self._flights.over(f"code {name}")
+        await in_thread(self._discard, self._paths.code / name)
+
+    async def sweep_code(self, in_use: Collection[str]) -> list[str]:
+        """Removes code that no pod was granted for an hour; tells what. Inline code has no other end.
+
+        :param in_use: names of the folders that pods are granted.
+        """
+        gone = {}
+        # Looked at and taken out of sight without a pause between, in which a grant could find it.
+        for folder in self._paths.code.iterdir():
+            if folder.name in in_use:
+                self._touch(folder)
+            elif self._now() - folder.lstat().st_mtime > _UNUSED:
+                gone[folder.name] = folder.rename(self._paths.tmp / f"gone-{secrets.token_hex(6)}")
+        for path in gone.values():
+            await in_thread(shutil.rmtree, path, ignore_errors=True)
+        return sorted(gone)
 
     async def _unpacked(self, name: str, write: Callable[[Path], None]) -> Path:
         dest = self._paths.code / name
         if dest.is_dir():
+            self._touch(dest)
             return dest
         return await self._flights.do(f"code {name}", lambda: self._unpack(dest, write))
 
@@ -152,10 +198,15 @@ class Cache:
         self._metrics.materialise.labels("code").observe(monotonic() - began)
         return dest
 
+    def _touch(self, folder: Path) -> None:
+        """A code folder's time of modification is when it was last needed."""
+        os.utime(folder, (self._now(), self._now()))
+
     def _write_code(self, dest: Path, write: Callable[[Path], None]) -> None:
         part = self._paths.tmp / f"code-{secrets.token_hex(6)}"
         try:
             write(part)
+            self._touch(part)
             part.rename(dest)
         except OSError as e:
             raise StoreError(f"cannot put the code on the node: {e}") from e

@@ -35,7 +35,8 @@ class Host:
         except OSError as e:
             return Outcome(127, f"nsenter: {e}")
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), timeout)
+            async with asyncio.timeout(timeout):
+                output, _ = await process.communicate()
         except TimeoutError:
             process.kill()
             await process.wait()

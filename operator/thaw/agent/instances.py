@@ -126,6 +126,24 @@ class Instances:
         """UIDs of the pods whose containers thaw-runc made and has not deleted."""
         return sorted(path.stem for path in self._paths.reports.glob("[0-9a-f]*.json"))
 
+    def code_in_use(self) -> set[str]:
+        """Names of the code folders that pods are granted.
+
+        :raises Refused: a grant cannot be read, so nobody knows.
+        """
+        found = set()
+        for path in self._paths.grants.glob("[0-9a-f]*.json"):
+            data = read_small(path, 64 << 10)
+            if data is None:
+                continue  # taken back meanwhile
+            try:
+                grant = Grant.model_validate_json(data)
+            except ValidationError as e:
+                raise Refused(500, "InternalError", f"the grant {path.name} cannot be read: {e}") from e
+            if grant.code_dir:
+                found.add(Path(grant.code_dir).name)
+        return found
+
     def sweep(self) -> list[str]:
         """Takes back the grants of pods that are over; tells whose. Called every few seconds."""
         dropped = []

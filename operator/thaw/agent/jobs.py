@@ -49,6 +49,8 @@ _KEPT = 256
 """Jobs remembered after their end; of those that went well the store knows as much."""
 _CLOSING = 2.0
 """Seconds that connections get to close before the dump."""
+_PUTS = 2
+"""Snapshots stored at the same time."""
 _LATE = 60.0
 """Seconds beyond the kubelet's own timeout in which an archive may still appear that nobody waits for any more."""
 
@@ -128,6 +130,9 @@ class Jobs:
         self._tools = tools
         self._jobs: dict[str, _Job] = {}
         self._one_dump = asyncio.Semaphore(1)
+        # Writers and the collector of unused chunks wait for each other, minutes at worst and also for other nodes',
+        # each in a thread. Grants and restores need threads as well.
+        self._few_puts, self._one_collection = asyncio.Semaphore(_PUTS), asyncio.Semaphore(1)
 
     # ------------------------------------------------------------ calls
 
@@ -162,7 +167,8 @@ class Jobs:
             return stored
         if not job.over and wait > 0:
             with suppress(TimeoutError):  # then it goes on, and its state says how far it is
-                await asyncio.wait_for(job.ended.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await job.ended.wait()
         return job.state
 
     async def delete(self, snapshot_id: str, *, store: bool) -> list[str]:
@@ -175,12 +181,15 @@ class Jobs:
             removed.append("job")
             archives = await in_thread(_remove_archives, tools.paths, job.request)
             removed += ["archives"] if archives else []
-        if await in_thread(tools.cache.drop_snapshot, snapshot_id):
+        if await tools.cache.drop_snapshot(snapshot_id):
             removed.append("cache")
         if store:
             known = await in_thread(tools.store.exists, snapshot_id)
-            collected = await in_thread(tools.store.delete, snapshot_id)
+            async with self._one_collection:
+                collected = await in_thread(tools.store.delete, snapshot_id)
             removed += (["manifest"] if known else []) + ([f"{collected} chunks"] if collected else [])
+            # Until the manifest was gone, a grant could bring it here again.
+            await tools.cache.drop_snapshot(snapshot_id)
         return removed
 
     def sweep(self) -> int:
@@ -311,7 +320,8 @@ class Jobs:
             created_at=datetime.now(UTC).isoformat(),
         )
         began = monotonic()
-        stored = await in_thread(tools.store.put, job.id, tree, facts.to_json())
+        async with self._few_puts:
+            stored = await in_thread(tools.store.put, job.id, tree, facts.to_json())
         took = monotonic() - began
         tools.metrics.store.observe(took)
         tools.metrics.snapshot_bytes.observe(stored.size_bytes)
@@ -331,13 +341,15 @@ class Jobs:
         try:
             await in_thread(tools.store.verify, stored.id)
         except BaseException:
-            await in_thread(_forget, tools.store, stored.id)
+            async with self._one_collection:
+                await in_thread(_forget, tools.store, stored.id)
             raise
         await in_thread(tools.cache.adopt, stored, tree)
 
     async def _stored(self, snapshot_id: str) -> SnapshotJob | None:
+        """The job of an agent before this one, if it came to its end: what was not read back is not done."""
         try:
-            stored = await in_thread(self._tools.store.stored, snapshot_id)
+            stored = await in_thread(self._tools.store.verified, snapshot_id)
         except SnapshotMissing:
             return None
         facts = Facts.model_validate(stored.meta)

@@ -35,6 +35,7 @@ from thaw.store.base import StoredSnapshot
 from thaw.store.snapshots import ChunkStore
 
 _SWEEP_EVERY = 5.0
+_TIDY_EVERY = 60.0
 _INSPECT_EVERY = 300.0
 
 log = structlog.get_logger("thaw.agent")
@@ -163,12 +164,15 @@ async def _watch(api: Api, settings: AgentSettings, paths: Paths, host: Host, tr
 
     A failure is logged and is not the end of it: a full disk today may be an empty one tomorrow.
     """
-    looked = monotonic()
+    looked = tidied = monotonic()
     while True:
         api.node.beat = monotonic()
         try:
             if paths.grants.is_dir():  # not after an uninstall
                 await _sweep(api)
+                if monotonic() - tidied > _TIDY_EVERY:
+                    tidied = monotonic()
+                    await _tidy(api)
                 if monotonic() - looked > _INSPECT_EVERY:
                     looked = monotonic()
                     api.node.info = await node.inspect(host, settings.node_name, paths.proc, trouble=trouble)
@@ -182,3 +186,9 @@ async def _sweep(api: Api) -> None:
         log.info("grant.swept", pod=uid)
     if archives := api.jobs.sweep():
         log.info("archives.swept", count=archives)
+
+
+async def _tidy(api: Api) -> None:
+    in_use = await asyncio.to_thread(api.instances.code_in_use)
+    for name in await api.cache.sweep_code(in_use):
+        log.info("code.swept", code=name)

@@ -12,7 +12,6 @@ import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
-from thaw.agent import packages
 from thaw.agent.auth import Caller, Verifier
 from thaw.agent.cache import Cache
 from thaw.agent.errors import Refused, refusal, unusable
@@ -22,8 +21,9 @@ from thaw.agent.metrics import Metrics
 from thaw.agent.threads import in_thread
 from thaw.api.base import Model
 from thaw.api.node import ErrorBody, GrantRequest, GrantResult, NodeInfo, SnapshotRequest
+from thaw.api.packages import MAX_ZIPPED
 from thaw.errors import SnapshotCorrupt, StoreError, ThawError
-from thaw.store.base import SnapshotStore, check_id, check_sha256
+from thaw.store.base import SnapshotStore, check_id, check_namespace, check_sha256
 
 _LONGEST_WAIT = 300.0
 _STUCK = 60.0
@@ -59,7 +59,7 @@ class Api:
 
     def app(self) -> web.Application:
         """The application for port 8440."""
-        app = web.Application(client_max_size=packages.MAX_ZIPPED + 1, middlewares=[self._answer_errors])
+        app = web.Application(client_max_size=MAX_ZIPPED + 1, middlewares=[self._answer_errors])
         any_of_us, operator = self._needs("any"), self._needs("operator")
         app.add_routes(
             [
@@ -67,8 +67,8 @@ class Api:
                 web.put("/v1/pods/{uid}/grant", any_of_us(self._grant)),
                 web.get("/v1/pods/{uid}", any_of_us(self._report)),
                 web.delete("/v1/pods/{uid}", any_of_us(self._drop)),
-                web.put("/v1/code/{sha256}", any_of_us(self._put_code)),
-                web.delete("/v1/code/{sha256}", operator(self._delete_code)),
+                web.put("/v1/code/{namespace}/{sha256}", any_of_us(self._put_code)),
+                web.delete("/v1/code/{namespace}/{sha256}", operator(self._delete_code)),
                 web.put("/v1/snapshots/{id}", operator(self._start_snapshot)),
                 web.get("/v1/snapshots/{id}", any_of_us(self._snapshot)),
                 web.delete("/v1/snapshots/{id}", operator(self._delete_snapshot)),
@@ -144,7 +144,7 @@ class Api:
     async def _grant(self, request: web.Request) -> web.Response:
         uid, wanted = check_uid(request.match_info["uid"]), await _body(request, GrantRequest)
         began = monotonic()
-        code = await self.cache.code(wanted.code)
+        code = await self.cache.code(wanted.namespace, wanted.code)
         code_ms, began = (monotonic() - began) * 1000, monotonic()
         try:
             snapshot = await self.cache.snapshot(wanted.snapshot) if wanted.snapshot else None
@@ -164,17 +164,18 @@ class Api:
     # ------------------------------------------------------------ code
 
     async def _put_code(self, request: web.Request) -> web.Response:
-        sha256, data = _name(check_sha256, request, "sha256"), await request.read()
+        namespace, sha256 = _package(request)
+        data = await request.read()
         try:
-            await in_thread(self.store.put_code, sha256, data)
+            await in_thread(self.store.put_code, namespace, sha256, data)
         except SnapshotCorrupt as e:
             raise Refused(400, "Invalid", str(e)) from e
         return web.json_response({}, status=201)
 
     async def _delete_code(self, request: web.Request) -> web.Response:
-        sha256 = _name(check_sha256, request, "sha256")
-        await in_thread(self.store.delete_code, sha256)
-        await in_thread(self.cache.drop_code, sha256)
+        namespace, sha256 = _package(request)
+        await in_thread(self.store.delete_code, namespace, sha256)
+        await self.cache.drop_code(namespace, sha256)
         return web.Response(status=204)
 
     # ------------------------------------------------------------ snapshots
@@ -202,6 +203,11 @@ def _name(check: Callable[[str], str], request: web.Request, part: str) -> str:
         return check(request.match_info[part])
     except StoreError as e:
         raise Refused(400, "Invalid", str(e)) from e
+
+
+def _package(request: web.Request) -> tuple[str, str]:
+    """The namespace and the hash of a code package."""
+    return _name(check_namespace, request, "namespace"), _name(check_sha256, request, "sha256")
 
 
 def _wait(request: web.Request) -> float:

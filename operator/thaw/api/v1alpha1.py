@@ -90,7 +90,11 @@ Sha256Hex = Annotated[str, Field(max_length=64), _pattern("^[0-9a-f]{64}$", "mus
 VersionNumber = Annotated[
     str, Field(max_length=19), _pattern("^[0-9]+$", "must be a version's number, in quotation marks: e.g. '3'")
 ]
-FunctionName = Annotated[str, Field(min_length=1, max_length=63)]
+_FUNCTION_NAME = (
+    "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+    "must be a Function's name: lower-case letters, digits and -",
+)
+FunctionName = Annotated[str, Field(min_length=1, max_length=63), _pattern(*_FUNCTION_NAME)]
 Path = Annotated[str, Field(max_length=1024), _pattern("^/[^ ]*$", "must be a path that begins with /")]
 OptionalPath = Annotated[
     str, Field(max_length=1024), _pattern("^(/[^ ]*)?$", "must be a path that begins with /, or empty")
@@ -475,10 +479,9 @@ class FunctionAliasSpec(Model):
     """A name for a version."""
 
     function_name: Annotated[
-        FunctionName,
-        Field(
-            json_schema_extra=_rules(_rule("self == oldSelf", "an alias stays with its function: make another alias"))
-        ),
+        str,
+        Field(min_length=1, max_length=63),
+        _pattern(*_FUNCTION_NAME, _rule("self == oldSelf", "an alias stays with its function: make another alias")),
     ] = Field(description="The Function, in the same namespace. It never changes.")
     name: Annotated[
         str,

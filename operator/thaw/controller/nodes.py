@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 import structlog
@@ -40,10 +41,10 @@ class Labeller:
                 await self.once()
             except ClusterError as e:
                 log.warning("nodes not labelled", error=str(e))
-            try:
-                await asyncio.wait_for(listener.event.wait(), POLL_SECONDS)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                # Not wait_for(): Python 3.11's loses a cancellation that comes together with the event.
+                async with asyncio.timeout(POLL_SECONDS):
+                    await listener.event.wait()
 
     async def once(self) -> None:
         """One round over all nodes."""

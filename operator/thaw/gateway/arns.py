@@ -10,8 +10,10 @@ from thaw.gateway import answers
 
 _NAME = re.compile(
     r"(?:(?:arn:(?:aws[a-zA-Z-]*):lambda:(?P<region>[a-z0-9-]+):)?(?P<account>\d{12}):function:|function:)?"
-    r"(?P<name>[a-zA-Z0-9_.-]{1,253})(?::(?P<qualifier>\$LATEST|[a-zA-Z0-9_-]{1,128}))?"
+    r"(?P<name>[a-zA-Z0-9_.-]{1,253})(?::(?P<qualifier>\$LATEST|[a-zA-Z0-9_-]{1,128}))?",
+    re.ASCII,
 )
+_QUALIFIER = re.compile(r"\$LATEST|[a-zA-Z0-9_-]{1,128}")
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,13 @@ def parse(text: str, qualifier: str = "") -> Named:
     :raises InvokeError: it is no name, or the two name different qualifiers.
     """
     match = _NAME.fullmatch(text)
-    if match is None:
+    if match is None or match["name"] in (".", ".."):  # which would be another path of the API server's
         raise answers.invalid(
             f"1 validation error detected: Value '{text[:200]}' at 'functionName' is no function name or ARN"
+        )
+    if qualifier and not _QUALIFIER.fullmatch(qualifier):
+        raise answers.invalid(
+            f"1 validation error detected: Value '{qualifier[:200]}' at 'qualifier' is no version, alias or $LATEST"
         )
     inside = match["qualifier"] or ""
     if inside and qualifier and inside != qualifier:

@@ -9,7 +9,7 @@ runs; events that wait for a further try then, and all of them if the gateway is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 import structlog
@@ -20,6 +20,10 @@ from thaw.gateway.invoke import Outcome
 from thaw.gateway.metrics import Metrics
 
 DELAYS = (0.0, 60.0, 120.0)
+MAX_BYTES = 64 << 20
+"""Payloads held at the most: an event may have 1 MB, and stays for minutes when its function fails."""
+_SHARE = 4
+"""One function may hold the fourth part of what there is room for, so that it does not silence the others."""
 log = structlog.get_logger(__name__)
 
 
@@ -32,29 +36,41 @@ class Job:
     qualifier: str
     request_id: str
     run: Callable[[], Awaitable[Outcome]]
+    size: int = 0
+    """Bytes of its payload."""
 
 
 class AsyncInvokes:
-    """Accepted events, bounded in number.
+    """Accepted events, bounded in number and bytes, over all and for each function; more are refused with 429.
 
-    :param limit: how many may be held; more are refused with 429.
+    :param limit: how many may be held.
+    :param max_bytes: of payloads.
     """
 
-    def __init__(self, metrics: Metrics, limit: int, delays: tuple[float, ...] = DELAYS) -> None:
-        self._metrics, self._limit, self._delays = metrics, limit, delays
+    def __init__(
+        self, metrics: Metrics, limit: int, delays: tuple[float, ...] = DELAYS, max_bytes: int = MAX_BYTES
+    ) -> None:
+        self._metrics, self._limit, self._delays, self._max_bytes = metrics, limit, delays, max_bytes
         self._jobs: dict[asyncio.Task[None], Job] = {}
         self._sleeping: set[asyncio.Task[None]] = set()
 
     def accept(self, job: Job) -> None:
         """Takes an event.
 
-        :raises InvokeError: too many are held.
+        :raises InvokeError: too many are held, or too great ones.
         """
-        if len(self._jobs) >= self._limit:
-            raise answers.throttled(f"{len(self._jobs)} events wait already.")
+        held = list(self._jobs.values())
+        own = [other for other in held if (other.namespace, other.function) == (job.namespace, job.function)]
+        self._refuse_over(held, job, 1, "events wait already.")
+        self._refuse_over(own, job, _SHARE, f"events of {job.function} wait already.")
         task = asyncio.get_running_loop().create_task(self._run(job))
         self._jobs[task] = job
         task.add_done_callback(self._jobs.pop)
+
+    def _refuse_over(self, held: Collection[Job], job: Job, share: int, what: str) -> None:
+        size = sum(other.size for other in held)
+        if len(held) >= max(self._limit // share, 1) or size + job.size > self._max_bytes // share:
+            raise answers.throttled(f"{len(held)} {what}")
 
     async def drain(self, timeout: float) -> None:
         """Lets what runs finish, within a time; gives up the rest, by name."""

@@ -15,10 +15,17 @@ from thaw.errors import InvokeError, ThawError
 
 _RESTORE_ANSWER = 15.0
 _RETRY = 0.01
-_UNREACHED = (
+_TOLD = 64 << 10
+"""Bytes that are read of an answer which says how something went: a function's code is in the same container."""
+_PAYLOAD = 8 << 20
+"""Bytes that are read of a function's answer; thaw-init refuses those over Lambda's 6 MB."""
+CONNECT = 5.0
+"""Seconds that a connection to an instance may take: it is in the same cluster."""
+UNREACHED = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
 )
+"""Failures before anything of a request was sent."""
 Phase = Literal["init", "snapshot-ready", "restoring", "ready", "busy", "failed", "exited"]
 
 
@@ -87,7 +94,7 @@ class FunctionControl:
         url = self._url(ip, f"/v1/state?wait={wait:g}")
         status, _, data = await self._call("GET", url, token, timeout=wait + 5)
         answer = _json(data)
-        if status != 200:
+        if status != 200 or "phase" not in answer:
             raise Unreached(f"thaw-init answered {status}: {data[:200]!r}")
         return State(answer["phase"], float(answer.get("initMs") or 0), answer.get("error"))
 
@@ -137,12 +144,12 @@ class FunctionControl:
         """
         url = self._url(ip, "/v1/invoke")
         status, headers, data = await self._call(
-            "POST", url, token, event.payload, event.headers, timeout=event.timeout
+            "POST", url, token, event.payload, event.headers, timeout=event.timeout, most=_PAYLOAD + 1
         )
         if status in (409, 503):
             raise Unreached(f"thaw-init answered {status}: {data[:200]!r}")
-        if status != 200:
-            raise Lost(f"thaw-init answered {status}: {data[:200]!r}")
+        if status != 200 or len(data) > _PAYLOAD:
+            raise Lost(f"thaw-init answered {status}, {len(data)} bytes or more: {data[:200]!r}")
         return Reply(
             payload=data,
             function_error=headers.get("Thaw-Function-Error", ""),
@@ -154,7 +161,7 @@ class FunctionControl:
         """Polls an HTTP function until it answers 2xx or 3xx; the caller has the deadline."""
         while True:
             try:
-                status, _, _ = await self._call("GET", f"http://{_host(ip)}:{port}{path}", "", timeout=5)
+                status, _, _ = await self._call("GET", f"http://{_host(ip)}:{port}{path}", "", timeout=5, most=0)
                 if 200 <= status < 400:
                     return
             except (Unreached, Lost):
@@ -197,7 +204,9 @@ class FunctionControl:
         headers: Mapping[str, str] | None = None,
         *,
         timeout: float,
+        most: int = _TOLD,
     ) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers, and the body's first ``most`` bytes."""
         sent = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             async with self._open().request(
@@ -205,11 +214,11 @@ class FunctionControl:
                 url,
                 data=body,
                 headers={**sent, **(headers or {})},
-                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=5),
+                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT),
                 allow_redirects=False,
             ) as answer:
-                return answer.status, answer.headers, await answer.read()
-        except _UNREACHED as e:
+                return answer.status, answer.headers, await _first(answer.content, most)
+        except UNREACHED as e:
             raise Unreached(f"{url}: {e!r}") from e
         except (aiohttp.ClientError, TimeoutError, OSError) as e:
             raise Lost(f"{url}: {e!r}") from e
@@ -222,6 +231,13 @@ class FunctionControl:
 
     def _url(self, ip: str, path: str) -> str:
         return f"http://{_host(ip)}:{self._port}{path}"
+
+
+async def _first(body: aiohttp.StreamReader, most: int) -> bytes:
+    data = bytearray()
+    while len(data) < most and (piece := await body.read(most - len(data))):
+        data += piece
+    return bytes(data)
 
 
 def _host(ip: str) -> str:

@@ -45,7 +45,7 @@ class Functions:
         name = str(body.get("FunctionName") or "")
         spec, package = inputs.create(body, machine=self.machine, runtimes=self.settings.runtimes)
         await self._must_not_exist(namespace, name)
-        await self._keep(package)
+        await self._keep(namespace, package)
         manifest = {
             "apiVersion": names.API_VERSION,
             "kind": "Function",
@@ -82,7 +82,7 @@ class Functions:
         if body.get("DryRun"):
             code = {k: v for k, v in patch["code"].items() if v is not None}
             return self._latest({**raw, "spec": {**raw["spec"], "code": code}}, qualified=False)
-        await self._keep(package)
+        await self._keep(namespace, package)
         return await self._answer(await self._patch(raw, patch), publish=bool(body.get("Publish")))
 
     async def publish(self, namespace: str, name: str, body: Json) -> Json:
@@ -216,7 +216,7 @@ class Functions:
         if seen is not None:
             await self.watch.until(lambda: True if self.watch.functions.get(namespace, name) is None else None, _GOING)
 
-    async def _keep(self, package: inputs.Package) -> None:
+    async def _keep(self, namespace: str, package: inputs.Package) -> None:
         """Puts a package into the code store by way of an agent; when the store is a node's disk, into each."""
         if not package.zip:
             return
@@ -224,7 +224,7 @@ class Functions:
         if not agents:
             raise InvokeError(503, "ServiceException", "No node's agent is ready to keep the package.")
         every = agents[:1] if self.settings.store_shared else agents
-        puts = (self.agents.put_code(url, package.sha256, package.zip) for url in every)
+        puts = (self.agents.put_code(url, namespace, package.sha256, package.zip) for url in every)
         refused = [e for e in await asyncio.gather(*puts, return_exceptions=True) if isinstance(e, BaseException)]
         for e in refused:
             log.warning("package not stored by an agent", error=str(e))

@@ -13,12 +13,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from thaw.api.packages import MAX_UNZIPPED, MAX_ZIPPED, check_zip
 from thaw.api.v1alpha1 import FunctionSpec
+from thaw.errors import UserError
 from thaw.gateway import answers
 
 Json = dict[str, Any]
-ZIP_LIMIT = 50 * 1024 * 1024
-UNZIPPED_LIMIT = 250 * 1024 * 1024
 
 _PLAIN = {
     "Role": "role",
@@ -145,15 +145,20 @@ def read_package(code: Json, prefix: str) -> Package:
 
 
 def _check_zip(data: bytes) -> None:
-    if len(data) > ZIP_LIMIT:
-        raise answers.too_large(ZIP_LIMIT, "CreateFunction or UpdateFunctionCode")
+    """What the agents would refuse to unpack is refused here, as far as the zip's directory tells."""
+    if len(data) > MAX_ZIPPED:
+        raise answers.too_large(MAX_ZIPPED, "CreateFunction or UpdateFunctionCode")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
+            infos = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as e:
         raise answers.invalid("Could not unzip uploaded file. Please check your file, then try to upload again.") from e
-    if size > UNZIPPED_LIMIT:
-        raise answers.invalid(f"Unzipped size must be smaller than {UNZIPPED_LIMIT} bytes")
+    if sum(info.file_size for info in infos) > MAX_UNZIPPED:
+        raise answers.invalid(f"Unzipped size must be smaller than {MAX_UNZIPPED} bytes")
+    try:
+        check_zip(infos)
+    except UserError as e:
+        raise answers.invalid(f"Could not unzip uploaded file: {e.message}.") from e
 
 
 def alias(body: Json) -> Json:

@@ -14,7 +14,7 @@ from thaw.gateway import answers
 from thaw.gateway.functioncontrol import Event, FunctionControl, InitFailed, Lost, Unreached
 from thaw.gateway.instances import Instance
 from thaw.gateway.metrics import Metrics
-from thaw.gateway.pool import Turn
+from thaw.gateway.pool import Pool, Turn
 from thaw.gateway.pools import Pools
 from thaw.gateway.targets import Target
 
@@ -76,16 +76,17 @@ class Invoker:
     async def _try(self, target: Target, call: Call) -> Outcome:
         why = ""
         for _ in range(_TRIES):
+            pool = self._pools.of(target)
             try:
-                turn = await self._pools.of(target).acquire()
+                turn = await pool.acquire()
             except InitFailed as e:
                 return _failed_init(target, e)
-            outcome, why = await self._on(turn, target, call)
+            outcome, why = await self._on(pool, turn, target, call)
             if outcome is not None:
                 return outcome
         raise answers.unstartable(f"{_TRIES} instances did not take the request; the last: {why}")
 
-    async def _on(self, turn: Turn, target: Target, call: Call) -> tuple[Outcome | None, str]:
+    async def _on(self, pool: Pool, turn: Turn, target: Target, call: Call) -> tuple[Outcome | None, str]:
         """The outcome on one instance; none, with the reason, when it took nothing of the request."""
         dead = True
         try:
@@ -99,7 +100,7 @@ class Invoker:
             message = f"RequestId: {call.request_id} Error: Runtime exited while it served the request"
             return _outcome(turn, target, _error("Runtime.ExitError", message), "Unhandled"), ""
         finally:
-            self._pools.of(target).release(turn, dead=dead)
+            pool.release(turn, dead=dead)
         return _outcome(turn, target, reply.payload, reply.function_error, reply.log_tail), ""
 
     def _count(self, target: Target, start: str, code: str, began: float, call: Call, *, error: str) -> None:

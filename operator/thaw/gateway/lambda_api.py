@@ -194,7 +194,8 @@ class LambdaApi:
             fresh = await self.targets.resolve(target.namespace, target.function, qualifier)
             return await self.invoker.invoke(fresh, call)
 
-        self.events.accept(Job(target.namespace, target.function, target.qualifier, call.request_id, run))
+        size = len(call.payload)
+        self.events.accept(Job(target.namespace, target.function, target.qualifier, call.request_id, run, size))
 
 
 def _answer(outcome: Outcome) -> web.Response:

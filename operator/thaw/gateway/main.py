@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 
 import structlog
 from aiohttp import web
@@ -12,7 +13,7 @@ from aiohttp import web
 from thaw import names
 from thaw.build.instance_pod import instance_pod
 from thaw.gateway import options, server
-from thaw.gateway.assembly import assemble
+from thaw.gateway.assembly import Gateway, assemble
 from thaw.gateway.options import GatewaySettings
 from thaw.gateway.watch import informers
 from thaw.kube.agents import Agents
@@ -44,13 +45,19 @@ async def serve(settings: GatewaySettings) -> None:
     done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
     log.info("stopping")
-    await api_runner.cleanup()
-    await gateway.close(settings.drain_timeout)
+    await drain(api_runner, gateway, settings.drain_timeout)
     await health_runner.cleanup()
     for task in (waiting, *tasks):
         task.cancel()
     for task in done - {waiting}:
         task.result()
+
+
+async def drain(api: web.AppRunner, gateway: Gateway, timeout: float) -> None:
+    """Ends the API, then the rest, with one time for both: the pod's grace is not much longer."""
+    deadline = time.monotonic() + timeout
+    await api.cleanup()
+    await gateway.close(max(deadline - time.monotonic(), 0))
 
 
 async def _listen(app: web.Application, port: int, *, drain: float = 1.0) -> web.AppRunner:

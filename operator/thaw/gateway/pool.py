@@ -22,6 +22,7 @@ from thaw.gateway.targets import Target
 
 _TRIES = 3
 _BACKOFF = (0.2, 1.0)
+_WARM_BACKOFF_MOST = 300.0
 log = structlog.get_logger(__name__)
 
 
@@ -66,6 +67,7 @@ class Pool:
         self._stops: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._last_failure = ""
+        self._warm_backoff, self._warm_after = 1.0, 0.0
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -115,7 +117,7 @@ class Pool:
             self._serve_waiting()
 
     def scale(self, *, keep_warm: bool) -> None:
-        """Removes idle instances and starts those that are kept warm."""
+        """Removes idle instances and starts those that are kept warm; after failures, less and less often."""
         for instance in tuple(self._instances.values()):
             if not instance.inflight and self._is_stale(instance):
                 self._discard(instance)
@@ -133,7 +135,7 @@ class Pool:
         )
         for uid in plan.stop:
             self._discard(self._instances[uid])
-        for _ in range(plan.start):
+        for _ in range(plan.start if now >= self._warm_after else 0):
             self._begin()
 
     async def close(self) -> None:
@@ -213,6 +215,7 @@ class Pool:
             instance = await self._starter.start(self.target)
             self._instances[instance.uid] = instance
             self._failures, self._last_failure = 0, ""
+            self._warm_backoff = 1.0
         except asyncio.CancelledError:
             raise
         except Exception as e:
@@ -232,6 +235,7 @@ class Pool:
         """The function's fault answers the first request; the platform's is tried again, then answers all."""
         fields = {"function": self.target.function, "version": self.target.qualifier, "error": str(error)}
         self._last_failure = str(error)
+        self._hold_back()
         if isinstance(error, (InitFailed, InvokeError)):
             log.info("function did not start", **fields)
             self._fail_first(error)
@@ -250,6 +254,13 @@ class Pool:
         self._failures = 0
         if not self._starts:
             self._fail_all(answers.unstartable(str(error)))
+
+    def _hold_back(self) -> None:
+        """Instances kept warm are not tried again every second; a request still starts one at once."""
+        now = time.monotonic()
+        if now >= self._warm_after:  # those that failed together count as one
+            self._warm_backoff = min(self._warm_backoff * 2, _WARM_BACKOFF_MOST)
+            self._warm_after = now + self._warm_backoff
 
     def _fail_first(self, error: Exception) -> None:
         while self._waiting:

@@ -33,12 +33,16 @@ class Pools:
         watch.on_pod.append(self._on_pod)
 
     def of(self, target: Target) -> Pool:
-        """The pool of a target; older code of the same name is retired by it."""
+        """The pool for a request to a target; other code of the same name is retired by it.
+
+        An instance goes back to the pool that lent it, not to this one: the target may be of yesterday by then.
+        """
         pool = self._pools.get(target.key)
-        if pool is None:
+        if pool is None or pool.retired:
             for key, other in self._pools.items():
                 if key[:3] == target.key[:3]:
                     other.retired = True
+        if pool is None:
             pool = self._pools[target.key] = Pool(
                 target,
                 self._starter,
@@ -65,9 +69,10 @@ class Pools:
         warm = await self._warm_keys()
         for key, pool in tuple(self._pools.items()):
             pool.retired = pool.retired or self._is_gone(key)
+            pool.target = self._targets.scaled(pool.target)
             pool.scale(keep_warm=key in warm and not pool.retired)
             self._measure(key, pool)
-            if pool.empty:
+            if pool.empty and key not in warm:  # one that is kept warm remembers how its starts failed
                 del self._pools[key]
                 self._metrics.forget(*key[:3])
 
@@ -86,13 +91,11 @@ class Pools:
     async def _warm_keys(self) -> set[Key]:
         keys: set[Key] = set()
         for function in self._watch.all_functions():
-            if function.spec.scaling.min_instances == 0 and not self._watch.versions_of(
-                function.metadata.namespace, function.metadata.name
-            ):
+            if function.spec.scaling.min_instances == 0:
                 continue
             for qualifier in self._kept(function.metadata.namespace, function.metadata.name):
                 target = await self._resolved(function.metadata.namespace, function.metadata.name, qualifier)
-                if target and target.template.spec.scaling.min_instances > 0:
+                if target:
                     self.of(target)
                     keys.add(target.key)
         return keys

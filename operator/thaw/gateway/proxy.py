@@ -12,8 +12,8 @@ from aiohttp import web
 from yarl import URL
 
 from thaw.api.v1alpha1 import Http
-from thaw.errors import InvokeError
-from thaw.gateway import answers, arns
+from thaw.errors import InvokeError, ThawError
+from thaw.gateway import answers, arns, functioncontrol
 from thaw.gateway.functioncontrol import InitFailed
 from thaw.gateway.invoke import start_kind
 from thaw.gateway.lambda_api import BODY, NAMESPACE, REQUEST_ID, start_headers
@@ -41,6 +41,17 @@ HOP_BY_HOP = frozenset(
 """RFC 9110, 7.6.1: what speaks of one connection only."""
 _TRIES = 3
 log = structlog.get_logger(__name__)
+
+
+class _Unanswered(ThawError):
+    """The instance took the request and did not answer: it may hang, or be gone.
+
+    :param answer: what the caller is told.
+    """
+
+    def __init__(self, answer: InvokeError) -> None:
+        self.answer = answer
+        super().__init__(str(answer))
 
 
 class Proxy:
@@ -85,30 +96,39 @@ class Proxy:
     async def _try(self, request: web.Request, target: Target) -> tuple[str, web.StreamResponse]:
         why = ""
         for _ in range(_TRIES):
+            pool = self._pools.of(target)
             try:
-                turn = await self._pools.of(target).acquire()
+                turn = await pool.acquire()
             except InitFailed as e:
                 raise InvokeError(502, "InvalidRuntimeException", f"The function did not initialise: {e}") from e
             dead = False
             try:
                 return start_kind(turn), await self._forward(request, target, turn)
-            except aiohttp.ClientConnectorError as e:
+            except functioncontrol.UNREACHED as e:
                 dead, why = True, str(e)
+            except _Unanswered as e:
+                dead = turn.instance.inflight == 1  # it serves nobody else, so nobody loses by its end
+                raise e.answer from e
             finally:
-                self._pools.of(target).release(turn, dead=dead)
+                pool.release(turn, dead=dead)
         raise InvokeError(502, "ServiceException", f"No instance accepted the connection: {why}")
 
     async def _forward(self, request: web.Request, target: Target, turn: Turn) -> web.StreamResponse:
-        """Sends the request and streams the answer; the instance must answer within the function's timeout."""
+        """Sends the request and streams the answer.
+
+        :raises aiohttp.ClientError: one of ``UNREACHED``: another instance may have the request.
+        :raises _Unanswered: no answer began within the function's timeout, or none came.
+        """
         try:
             upstream = await self._send(request, target, turn)
-        except aiohttp.ClientConnectorError:
+        except functioncontrol.UNREACHED:
             raise
         except TimeoutError as e:
             text = f"The function did not answer within {target.template.spec.timeout} s."
-            raise InvokeError(504, "ServiceException", text) from e
+            raise _Unanswered(InvokeError(504, "ServiceException", text)) from e
         except aiohttp.ClientError as e:
-            raise InvokeError(502, "ServiceException", f"The instance went away with the request: {e!r}") from e
+            text = f"The instance went away with the request: {e!r}"
+            raise _Unanswered(InvokeError(502, "ServiceException", text)) from e
         async with upstream:
             response = web.StreamResponse(status=upstream.status, reason=upstream.reason)
             for name, value in _end_to_end(upstream.headers):
@@ -124,7 +144,9 @@ class Proxy:
         http = target.template.spec.http or Http()
         ip = f"[{turn.instance.ip}]" if ":" in turn.instance.ip else turn.instance.ip
         url = URL(f"http://{ip}:{http.port}{_path(request)}", encoded=True)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=target.template.spec.timeout)
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=functioncontrol.CONNECT, sock_read=target.template.spec.timeout
+        )
         return await self._open().request(
             request.method,
             url,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -106,7 +106,18 @@ class Targets:
         for see in seen_by:
             see(version)
         _refuse_by_state(version, template)
-        return self._published(version, template, digest)
+        return self.scaled(self._published(version, template, digest))
+
+    def scaled(self, target: Target) -> Target:
+        """The target with its function's scaling as it is now; as frozen, when the function is gone.
+
+        On Lambda as well, concurrency is set for the function, and a published version follows.
+        """
+        function = self._watch.function(target.namespace, target.function)
+        if function is None or function.spec.scaling == target.template.spec.scaling:
+            return target
+        spec = target.template.spec.model_copy(update={"scaling": function.spec.scaling})
+        return replace(target, template=target.template.model_copy(update={"spec": spec}))
 
     def number(self, namespace: str, function: str, qualifier: str) -> str:
         """The version that a qualifier names; an alias with a weight is drawn for each call."""

@@ -152,7 +152,9 @@ class Watch:
             if left <= 0:
                 return None
             try:
-                await asyncio.wait_for(changed.wait(), left)
+                # Not wait_for(): Python 3.11's loses a cancellation that comes together with the event.
+                async with asyncio.timeout(left):
+                    await changed.wait()
             except TimeoutError:
                 return check()
         return found
@@ -198,10 +200,10 @@ class Watch:
         alias = _parse(FunctionAlias, item)
         if alias is not None:
             key = (alias.metadata.namespace, alias.spec.function_name, alias.spec.name)
-            if _is_gone(type_, item):
-                self._aliases.pop(key, None)
-            else:
+            if not _is_gone(type_, item):
                 self._aliases[key] = alias
+            elif (known := self._aliases.get(key)) and known.metadata.uid == alias.metadata.uid:
+                del self._aliases[key]
         self._on_any(type_, item)
 
     def _on_snapshot(self, type_: str, item: Object) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from thaw import names
 from thaw.api.base import Model
 from thaw.api.node import ErrorBody, GrantRequest, GrantResult, NodeInfo, Report, SnapshotJob, SnapshotRequest
-from thaw.errors import NodeError
+from thaw.errors import NodeError, NodeInvalid
 from thaw.kube.client import Object
 
 _ANSWER = 10.0
@@ -58,8 +58,9 @@ class Agents:
         """Vouches for a pod, and puts its code and snapshot on the node first.
 
         :raises NodeError: ``SnapshotUnusable`` when this node cannot restore it.
+        :raises NodeInvalid: the code cannot be unpacked: it is the same on every node.
         """
-        path = f"/v1/pods/{quote(pod_uid)}/grant"
+        path = f"/v1/pods/{_part(pod_uid)}/grant"
         return GrantResult.model_validate(await self._call("PUT", base_url, path, request, timeout=_MATERIALISE))
 
     async def report(self, base_url: str, pod_uid: str, wait: float) -> Report:
@@ -67,30 +68,31 @@ class Agents:
 
         :raises NodeError: ``NotFound`` when it has not within ``wait`` seconds.
         """
-        path = f"/v1/pods/{quote(pod_uid)}?wait={wait:g}"
+        path = f"/v1/pods/{_part(pod_uid)}?wait={wait:g}"
         return Report.model_validate(await self._call("GET", base_url, path, timeout=wait + _ANSWER))
 
     async def drop(self, base_url: str, pod_uid: str) -> None:
         """Takes back everything said of a pod."""
-        await self._call("DELETE", base_url, f"/v1/pods/{quote(pod_uid)}")
+        await self._call("DELETE", base_url, f"/v1/pods/{_part(pod_uid)}")
 
-    async def put_code(self, base_url: str, sha256: str, data: bytes) -> None:
-        """Stores a code package under its SHA-256 (hexadecimal)."""
-        await self._call("PUT", base_url, f"/v1/code/{quote(sha256)}", data, timeout=_MATERIALISE)
+    async def put_code(self, base_url: str, namespace: str, sha256: str, data: bytes) -> None:
+        """Stores a namespace's code package under its SHA-256 (hexadecimal)."""
+        path = f"/v1/code/{_part(namespace)}/{_part(sha256)}"
+        await self._call("PUT", base_url, path, data, timeout=_MATERIALISE)
 
-    async def delete_code(self, base_url: str, sha256: str) -> None:
-        """Removes a code package from the store and from that node."""
-        await self._call("DELETE", base_url, f"/v1/code/{quote(sha256)}")
+    async def delete_code(self, base_url: str, namespace: str, sha256: str) -> None:
+        """Removes a namespace's code package from the store and from that node."""
+        await self._call("DELETE", base_url, f"/v1/code/{_part(namespace)}/{_part(sha256)}")
 
     async def start_snapshot(self, base_url: str, snapshot_id: str, request: SnapshotRequest) -> SnapshotJob:
         """Begins a snapshot, or tells of the one begun before under this id."""
-        answer = await self._call("PUT", base_url, f"/v1/snapshots/{quote(snapshot_id)}", request)
+        answer = await self._call("PUT", base_url, f"/v1/snapshots/{_part(snapshot_id)}", request)
         return SnapshotJob.model_validate(answer)
 
     async def snapshot(self, base_url: str, snapshot_id: str, wait: float = 0) -> SnapshotJob | None:
         """How far a snapshot is; waits up to ``wait`` seconds for it to end. None when the agent knows of none."""
         try:
-            path = f"/v1/snapshots/{quote(snapshot_id)}?wait={wait:g}"
+            path = f"/v1/snapshots/{_part(snapshot_id)}?wait={wait:g}"
             return SnapshotJob.model_validate(await self._call("GET", base_url, path, timeout=wait + _ANSWER))
         except NodeError as e:
             if e.code == "NotFound":
@@ -100,7 +102,7 @@ class Agents:
     async def delete_snapshot(self, base_url: str, snapshot_id: str, *, store: bool) -> None:
         """Removes a snapshot from that node, and with ``store`` from the store as well."""
         query = "?store=true" if store else ""
-        await self._call("DELETE", base_url, f"/v1/snapshots/{quote(snapshot_id)}{query}", timeout=_MATERIALISE)
+        await self._call("DELETE", base_url, f"/v1/snapshots/{_part(snapshot_id)}{query}", timeout=_MATERIALISE)
 
     async def uninstall(self, base_url: str) -> None:
         """Takes Thaw's runtime off the node."""
@@ -132,9 +134,20 @@ class Agents:
         return self._session
 
 
+def _part(text: str) -> str:
+    """One part of a path, whatever is in it.
+
+    :raises ValueError: it would be another path: the client resolves ``.`` and ``..``, also when they are quoted.
+    """
+    if text in ("", ".", ".."):
+        raise ValueError(f"not a part of a path: {text!r}")
+    return quote(text, safe="")
+
+
 def _error(status: int, text: str) -> NodeError:
     try:
         body = ErrorBody.model_validate_json(text)
     except ValidationError:
         return NodeError(f"HTTP{status}", text[:300], retryable=status >= 500)
-    return NodeError(body.code, body.message, retryable=body.retryable, cause=body.cause)
+    kind = NodeInvalid if status == 400 and body.code == "Invalid" else NodeError
+    return kind(body.code, body.message, retryable=body.retryable, cause=body.cause)

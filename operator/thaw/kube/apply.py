@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -35,6 +36,9 @@ from thaw.settings import Settings
 _GATEWAYS_OWN = ("lastInvokedTime", "unusable")
 """Fields of a status that the gateways write, and the operator only reads."""
 log = structlog.get_logger(__name__)
+_AT_ONCE = 8
+"""Agents that are asked at the same time."""
+_NAMES_TRIED = 20
 _KINDS: dict[do.Deletable, Kind] = {
     "Pod": POD,
     "ControllerRevision": CONTROLLER_REVISION,
@@ -42,6 +46,23 @@ _KINDS: dict[do.Deletable, Kind] = {
     "FunctionVersion": FUNCTION_VERSION,
     "FunctionAlias": FUNCTION_ALIAS,
 }
+
+
+async def _all(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Makes the same call to many agents, a few at a time; each is asked, also when another refuses.
+
+    :raises NodeError: the first refusal.
+    """
+    few = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(call: Coroutine[Any, Any, None]) -> None:
+        async with few:
+            await call
+
+    outcomes = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
+    for outcome in outcomes:
+        if outcome is not None:
+            raise outcome
 
 
 @dataclass(frozen=True)
@@ -109,20 +130,15 @@ class Applier:
                 await self._try_restore(subject, action)
             case do.Vouch():
                 await self._vouch(action)
-            case do.DropJob():
-                await asyncio.gather(
-                    *(self._agents.delete_snapshot(a, action.snapshot_uid, store=True) for a in action.agents)
-                )
+            case do.DropJob() | do.PurgeSnapshot():
+                await self._delete_snapshot(action.snapshot_uid, action.agents)
             case do.ForgetPod():
                 await self._forget(action)
             case do.WriteSnapshotStatus():
                 snapshot = replace(subject, kind=SNAPSHOT, name=action.name, uid=action.uid)
                 await self._write_status(snapshot, None, action.status)
-            case do.PurgeSnapshot():
-                await self._purge_snapshot(action)
             case do.PurgeCode():
-                for agent in action.agents:
-                    await self._agents.delete_code(agent, action.sha256)
+                await _all(self._agents.delete_code(agent, subject.namespace, action.sha256) for agent in action.agents)
             case do.Delete():
                 await self._delete(subject, action)
             case do.PublishVersion():
@@ -269,6 +285,10 @@ class Applier:
         await self._kube.patch(POD, subject.namespace, action.pod, {"metadata": meta})
 
     async def _vouch(self, action: do.Vouch) -> None:
+        """Grants the pod and begins its snapshot.
+
+        :raises NodeInvalid: the version's code cannot be unpacked, and no further try will help.
+        """
         request = action.request.model_copy(update={"token": secrets.token_urlsafe(32)})
         code = action.template.spec.code
         grant = GrantRequest(
@@ -288,12 +308,17 @@ class Applier:
         except NodeError as e:
             log.info("agent not told that a pod is done with", pod=action.pod_uid, error=str(e))
 
-    async def _purge_snapshot(self, action: do.PurgeSnapshot) -> None:
-        """The store first and by one agent at a time, for they may share it; all where each node has its own."""
-        for index, agent in enumerate(action.agents):
-            await self._agents.delete_snapshot(
-                agent, action.snapshot_uid, store=index == 0 or not self._settings.store_shared
-            )
+    async def _delete_snapshot(self, uid: str, agents: tuple[str, ...]) -> None:
+        """From every node and from the store.
+
+        A store that they share is cleared by the first, when no other has a job left that writes to it; then the others
+        look again, for what they took from it meanwhile.
+        """
+        if not self._settings.store_shared:
+            await _all(self._agents.delete_snapshot(agent, uid, store=True) for agent in agents)
+            return
+        for some, store in ((agents[1:], False), (agents[:1], True), (agents[1:], False)):
+            await _all(self._agents.delete_snapshot(agent, uid, store=store) for agent in some)
 
     # ------------------------------------------------------------ objects
 
@@ -304,9 +329,22 @@ class Applier:
             log.info("another object has that name now", kind=action.kind, object=action.name)
 
     async def _publish(self, subject: Subject, action: do.PublishVersion) -> None:
+        """By the name given, or, where a version of another function has that, by one that follows from it.
+
+        :raises Conflict: a version of this function has it: somebody else has published meanwhile.
+        """
         owner = common.owner_reference("Function", subject.function, action.function_uid)
-        body = objects.version(name=action.name, namespace=subject.namespace, function=subject.function, owner=owner)
-        await self._kube.create(FUNCTION_VERSION, body)
+        name = action.name
+        for attempt in range(1, _NAMES_TRIED + 1):
+            body = objects.version(name=name, namespace=subject.namespace, function=subject.function, owner=owner)
+            try:
+                await self._kube.create(FUNCTION_VERSION, body)
+                return
+            except Conflict:
+                found = await self._kube.get(FUNCTION_VERSION, subject.namespace, name)
+                if found["spec"]["functionName"] == subject.function or attempt == _NAMES_TRIED:
+                    raise
+                name = names.version_object(action.name, attempt)
 
     async def _move_alias(self, subject: Subject, action: do.MoveAlias) -> None:
         owner = common.owner_reference("Function", subject.function, action.function_uid)

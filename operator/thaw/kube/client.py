@@ -22,9 +22,9 @@ from thaw.kube.kinds import POD, Kind
 Object = dict[str, Any]
 
 _MERGE = "application/merge-patch+json"
-_APPLY = "application/apply-patch+yaml"
 _TIMEOUT = 30.0
 _WATCH_SECONDS = 240
+_NO_SEGMENT = frozenset("/%?#\\")
 
 
 class WatchExpired(errors.Unavailable):
@@ -75,14 +75,6 @@ class Kube:
         """
         return await self._call("POST", kind, body["metadata"].get("namespace", ""), body=body)
 
-    async def apply(self, kind: Kind, body: Object) -> Object:
-        """Server-side apply, as field manager ``thaw``: made or brought to this form."""
-        meta = body["metadata"]
-        query = {"fieldManager": names.FIELD_MANAGER, "force": "true"}
-        return await self._call(
-            "PATCH", kind, meta.get("namespace", ""), meta["name"], body=body, query=query, content_type=_APPLY
-        )
-
     async def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, subresource: str = "") -> Object:
         """Merge patch; with ``metadata.resourceVersion`` in the body it is refused if the object changed since.
 
@@ -123,6 +115,7 @@ class Kube:
         """Events (``ADDED``, ``MODIFIED``, ``DELETED``, ``BOOKMARK``) since a version, until the server ends the watch.
 
         :raises WatchExpired: list again.
+        :raises Unavailable: the connection broke off.
         """
         query = {
             "watch": "true",
@@ -133,16 +126,18 @@ class Kube:
         }
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT, sock_read=_WATCH_SECONDS + _TIMEOUT)
         session = self._session()
-        async with session.get(
-            self._url(kind.path(namespace), query), headers=await self._headers(), timeout=timeout
-        ) as answer:
-            if answer.status != 200:
-                self._raise_for(answer.status, await answer.read(), kind, namespace, "")
-            async for line in answer.content:
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    raise WatchExpired(kind.kind, namespace, "", event["object"].get("message", "watch expired"))
-                yield event["type"], event["object"]
+        url, headers = self._url(kind.path(namespace), query), await self._headers()
+        try:
+            async with session.get(url, headers=headers, timeout=timeout) as answer:
+                if answer.status != 200:
+                    self._raise_for(answer.status, await answer.read(), kind, namespace, "")
+                async for line in answer.content:
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise WatchExpired(kind.kind, namespace, "", event["object"].get("message", "watch expired"))
+                    yield event["type"], event["object"]
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise errors.Unavailable(kind.kind, namespace, "", f"the watch broke off: {e!r}") from e
 
     async def _call(
         self,
@@ -156,6 +151,7 @@ class Kube:
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Object:
+        _possible(kind, namespace, name)
         path = kind.path(namespace, name, subresource)
         shown = name or ((body or {}).get("metadata", {}).get("name", ""))
         try:
@@ -226,6 +222,18 @@ class Kube:
             case _:
                 error = errors.ClusterError
         raise error(kind.kind, namespace, name, message or f"HTTP {status}")
+
+
+def _possible(kind: Kind, namespace: str, name: str) -> None:
+    """Refuses what would make another path of an object's.
+
+    Names come from users too, such as a version's ``spec.functionName``, and the calls are made with Thaw's own rights.
+
+    :raises NotFound: the API server can have no object of that name (its own rule, ``IsValidPathSegmentName``).
+    """
+    for part in (namespace, name):
+        if part in (".", "..") or not _NO_SEGMENT.isdisjoint(part):
+            raise errors.NotFound(kind.kind, namespace, name, "no object can have that name")
 
 
 async def connect_with_retry(attempts: int = 30) -> Kube:

@@ -68,6 +68,10 @@ class Informer:
             self._emit("DELETED", self._objects[key])
         for item in items:
             old = self._objects.get(_key(item))
+            if old is not None and old["metadata"].get("uid") != item["metadata"].get("uid"):
+                # A namesake, made in the gap: what was known of the old one is over.
+                self._emit("DELETED", old)
+                old = None
             if old is None:
                 self._emit("ADDED", item)
             elif old["metadata"]["resourceVersion"] != item["metadata"]["resourceVersion"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -50,6 +51,7 @@ CLAIM = f"claim.{names.GROUP}/"
 """Annotation prefix on the ConfigMap of numbers: function name → UID of the version that got the last number."""
 PACKAGES = f"{names.GROUP}/packages"
 """Annotation on a Function: the uploaded packages it has had, comma-separated."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _LOG_LINES = 20
 
 
@@ -78,7 +80,7 @@ class Observer:
             return None
         function = Function.model_validate(raw)
         siblings, refs = await self._versions(namespace, name)
-        packages = tuple(p for p in function.metadata.annotations.get(PACKAGES, "").split(",") if p)
+        packages = _noted_packages(function)
         deleting = function.metadata.deletion_timestamp is not None
         replaced = {p for p in packages if deleting or p != templates.package(function.spec)}
         if deleting:
@@ -95,7 +97,9 @@ class Observer:
             aliases=tuple(_ref(a.metadata.name, a.metadata.uid, a.metadata.deletion_timestamp) for a in aliases),
             pods=await self._pods(namespace, f"{names.LABEL_FUNCTION}={name}") if deleting else (),
             packages=packages,
-            shared_packages=await self._used_packages(but_function=function.metadata.uid) if replaced else frozenset(),
+            shared_packages=await self._used_packages(namespace, but_function=function.metadata.uid)
+            if replaced
+            else frozenset(),
             nodes=self._copies.nodes(),
             limits=self._limits,
         )
@@ -195,7 +199,8 @@ class Observer:
             revision=revision,
             pods=await self._pods(meta.namespace, f"{names.LABEL_VERSION_NAME}={meta.name}"),
             snapshots=tuple(_raw_ref(s) for s in snapshots),
-            package_shared=bool(package) and package in await self._used_packages(but_revision=revision),
+            package_shared=bool(package)
+            and package in await self._used_packages(meta.namespace, but_revision=revision),
             nodes=self._copies.nodes(),
             limits=self._limits,
         )
@@ -275,10 +280,12 @@ class Observer:
         claim = meta.get("annotations", {}).get(CLAIM + function, "")
         return Numbers(int(last) if last.isdigit() else 0, claim, meta["resourceVersion"])
 
-    async def _used_packages(self, *, but_function: str = "", but_revision: Ref | None = None) -> frozenset[str]:
-        """The packages that any other Function or frozen template of the cluster refers to."""
-        functions, _ = await self._kube.list(FUNCTION)
-        revisions, _ = await self._kube.list(CONTROLLER_REVISION, labels=names.LABEL_FUNCTION)
+    async def _used_packages(
+        self, namespace: str, *, but_function: str = "", but_revision: Ref | None = None
+    ) -> frozenset[str]:
+        """The packages that any other Function or frozen template of the namespace refers to: each has its own."""
+        functions, _ = await self._kube.list(FUNCTION, namespace)
+        revisions, _ = await self._kube.list(CONTROLLER_REVISION, namespace, labels=names.LABEL_FUNCTION)
         specs = [f["spec"] for f in functions if f["metadata"]["uid"] != but_function]
         uid = but_revision.uid if but_revision else ""
         specs += [r["data"]["spec"] for r in revisions if r["metadata"]["uid"] != uid]
@@ -292,6 +299,13 @@ class Observer:
 
 
 # ---------------------------------------------------------------- from the API's dictionaries
+
+
+def _noted_packages(function: Function) -> tuple[str, ...]:
+    """What :class:`thaw.decide.actions.RememberPackages` noted. Whoever may edit the Function may edit this as well,
+    and it becomes part of the agents' paths: anything but a hash is passed over."""
+    noted = function.metadata.annotations.get(PACKAGES, "").split(",")
+    return tuple(package for package in noted if _SHA256.fullmatch(package))
 
 
 def _packages(specs: Iterable[dict[str, Any]]) -> Iterable[str]:

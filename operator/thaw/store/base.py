@@ -22,6 +22,7 @@ MAX_CHUNK_SIZE = 16 << 20
 MAX_ENTRIES = 20_000
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def check_id(snapshot_id: str) -> str:
@@ -42,6 +43,16 @@ def check_sha256(sha256: str) -> str:
     if not _SHA256.fullmatch(sha256):
         raise StoreError(f"not a SHA-256 in hexadecimal: {sha256[:80]!r}")
     return sha256
+
+
+def check_namespace(namespace: str) -> str:
+    """A Kubernetes namespace, as it may appear in a path.
+
+    :raises StoreError: for anything else.
+    """
+    if not _NAMESPACE.fullmatch(namespace):
+        raise StoreError(f"not a namespace: {namespace[:80]!r}")
+    return namespace
 
 
 def _safe_path(path: str) -> str:
@@ -161,6 +172,13 @@ class SnapshotStore(Protocol):
         """What :meth:`put` answered for it, also after a restart; raises as :meth:`manifest` does."""
         ...
 
+    def verified(self, snapshot_id: str) -> StoredSnapshot:
+        """As :meth:`stored`, of a snapshot that :meth:`verify` has found whole.
+
+        :raises SnapshotMissing: there is none, or its writer did not come so far.
+        """
+        ...
+
     def materialise(self, snapshot_id: str, dest: Path) -> StoredSnapshot:
         """Writes a snapshot's files to ``dest``, which must not exist, and appears only when all is there and proved.
 
@@ -170,7 +188,10 @@ class SnapshotStore(Protocol):
         ...
 
     def verify(self, snapshot_id: str) -> None:
-        """Reads every chunk back; raises as :meth:`materialise` does."""
+        """Reads every chunk back, and notes that all is well; raises as :meth:`materialise` does.
+
+        Damaged chunks are removed, so that the next :meth:`put` of those bytes writes them again.
+        """
         ...
 
     def exists(self, snapshot_id: str) -> bool:
@@ -185,21 +206,21 @@ class SnapshotStore(Protocol):
         """Removes a snapshot and every chunk that no snapshot uses; tells how many chunks. May be repeated."""
         ...
 
-    def put_code(self, sha256: str, data: bytes) -> None:
-        """Keeps a code package.
+    def put_code(self, namespace: str, sha256: str, data: bytes) -> None:
+        """Keeps a code package for the functions of one namespace: a hash is no secret, so knowing it proves nothing.
 
         :raises SnapshotCorrupt: the bytes do not hash to that name.
         """
         ...
 
-    def get_code(self, sha256: str) -> bytes:
+    def get_code(self, namespace: str, sha256: str) -> bytes:
         """A code package's bytes, proved to be what the name says.
 
-        :raises SnapshotMissing: there is none.
+        :raises SnapshotMissing: nobody uploaded it in that namespace.
         :raises SnapshotCorrupt: they are not.
         """
         ...
 
-    def delete_code(self, sha256: str) -> None:
-        """Removes a code package; also when there is none."""
+    def delete_code(self, namespace: str, sha256: str) -> None:
+        """Removes a namespace's code package; also when there is none."""
         ...

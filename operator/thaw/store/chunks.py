@@ -54,6 +54,18 @@ def unpack(name: str, stored: bytes, length: int) -> bytes:
     return data
 
 
+def is_sound(name: str, stored: bytes, most: int) -> bool:
+    """Whether a stored chunk is what its name says, whatever a manifest says of it.
+
+    :param most: bytes of plaintext that a chunk may hold.
+    """
+    try:
+        claimed = zstandard.frame_content_size(stored)
+        return 0 <= claimed <= most and len(unpack(name, stored, claimed)) == claimed
+    except (zstandard.ZstdError, SnapshotCorrupt):
+        return False
+
+
 def read(path: Path, size: int) -> Iterator[bytes]:
     """A file's pieces in order."""
     with path.open("rb") as file:

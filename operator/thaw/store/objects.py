@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -12,6 +14,7 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 from thaw.errors import StoreError
 
 _BATCH = 500
+_UNFINISHED = re.compile(r".+#\d+")
 
 
 @contextmanager
@@ -101,6 +104,20 @@ class Bucket:
                     obstore.delete(self._store, path)
                 except FileNotFoundError:
                     continue
+
+    def remove_unfinished(self, before: float) -> int:
+        """Removes what writers that crashed left of their objects, if it is older than a Unix time; tells how many.
+
+        Only a disk has such: obstore writes to ``name#1`` and renames, and never lists those.
+        """
+        removed = 0
+        if isinstance(self._store, LocalStore) and self._store.prefix is not None:
+            with _translated("clear"):
+                for path in Path(self._store.prefix).rglob("*#*"):
+                    if _UNFINISHED.fullmatch(path.name) and path.lstat().st_mtime < before:
+                        path.unlink(missing_ok=True)
+                        removed += 1
+        return removed
 
     def list(self, prefix: str) -> list[tuple[str, float]]:
         """Path and Unix time of everything below a prefix."""

@@ -4,7 +4,8 @@
 
     chunks/ab/<sha256>             a zstd frame; shared by all snapshots that hold those bytes
     snapshots/<id>/manifest.json   written last: a snapshot is there when this is
-    code/<sha256>.zip
+    snapshots/<id>/verified        the digest of the manifest whose every byte was read back
+    code/<namespace>/<sha256>.zip
     staging/…  gc/lock             who is at work: see thaw.store.locks
 """
 
@@ -27,11 +28,13 @@ from thaw.errors import SnapshotCorrupt, SnapshotMissing, StoreError
 from thaw.store import chunks, locks
 from thaw.store.base import (
     CHUNK_SIZE,
+    MAX_CHUNK_SIZE,
     DirEntry,
     FileEntry,
     Manifest,
     StoredSnapshot,
     check_id,
+    check_namespace,
     check_sha256,
 )
 from thaw.store.objects import Bucket
@@ -88,6 +91,13 @@ class ChunkStore:
         """See :meth:`SnapshotStore.stored`."""
         return _stored(*self._load(snapshot_id))
 
+    def verified(self, snapshot_id: str) -> StoredSnapshot:
+        """See :meth:`SnapshotStore.verified`."""
+        stored = self.stored(snapshot_id)
+        if self._bucket.read_if_any(_verified_path(snapshot_id)) != stored.digest.encode():
+            raise SnapshotMissing(f"snapshot {snapshot_id} was stored, but not read back")
+        return stored
+
     def materialise(self, snapshot_id: str, dest: Path) -> StoredSnapshot:
         """See :meth:`SnapshotStore.materialise`."""
         manifest, data = self._load(snapshot_id)
@@ -106,10 +116,13 @@ class ChunkStore:
 
     def verify(self, snapshot_id: str) -> None:
         """See :meth:`SnapshotStore.verify`."""
-        manifest = self.manifest(snapshot_id)
+        manifest, data = self._load(snapshot_id)
         wanted = {name: length for file in manifest.files for name, length in manifest.lengths(file)}
-        for _ in chunks.in_order(self._fetch, wanted.items()):
-            pass
+        # All of them, not up to the first: each damaged one that stayed would cost another attempt.
+        trouble = [e for e in chunks.in_order(self._trouble, wanted.items()) if e is not None]
+        if trouble:
+            raise trouble[0]
+        self._bucket.write(_verified_path(snapshot_id), _stored(manifest, data).digest.encode())
 
     def exists(self, snapshot_id: str) -> bool:
         """See :meth:`SnapshotStore.exists`."""
@@ -124,9 +137,9 @@ class ChunkStore:
         """See :meth:`SnapshotStore.delete`.
 
         The manifest goes first, so that nobody begins to use what is being removed; then every chunk that is in no
-        manifest, whoever left it: so a failed put is cleared away by the next delete.
+        manifest, whoever left it: so a failed put is cleared away by the next delete, and what a crash cut off as well.
         """
-        self._bucket.remove(_manifest_path(check_id(snapshot_id)))
+        self._bucket.remove(_manifest_path(check_id(snapshot_id)), _verified_path(snapshot_id))
         with locks.collecting(self._bucket, self._clock) as mark:
             used = self._used(mark)
             unused = [path for path, _ in self._bucket.list("chunks") if path.rsplit("/", 1)[-1] not in used]
@@ -135,30 +148,31 @@ class ChunkStore:
                 mark.renew()
                 mark.check()
                 self._bucket.remove(*unused[start : start + 500])
+            self._bucket.remove_unfinished(self._clock.now() - locks.STALE)
         return len(unused)
 
     # ------------------------------------------------------------ code
 
-    def put_code(self, sha256: str, data: bytes) -> None:
+    def put_code(self, namespace: str, sha256: str, data: bytes) -> None:
         """See :meth:`SnapshotStore.put_code`."""
-        path = _code_path(sha256)
+        path = _code_path(namespace, sha256)
         if hashlib.sha256(data).hexdigest() != sha256:
             raise SnapshotCorrupt(f"the package's bytes do not hash to {sha256}")
         self._bucket.write(path, data)
 
-    def get_code(self, sha256: str) -> bytes:
+    def get_code(self, namespace: str, sha256: str) -> bytes:
         """See :meth:`SnapshotStore.get_code`."""
         try:
-            data = self._bucket.read(_code_path(sha256))
+            data = self._bucket.read(_code_path(namespace, sha256))
         except FileNotFoundError as e:
-            raise SnapshotMissing(f"no code package {sha256} in the store") from e
+            raise SnapshotMissing(f"no code package {sha256} was uploaded in namespace {namespace}") from e
         if hashlib.sha256(data).hexdigest() != sha256:
             raise SnapshotCorrupt(f"the stored package {sha256} does not hash to its name")
         return data
 
-    def delete_code(self, sha256: str) -> None:
+    def delete_code(self, namespace: str, sha256: str) -> None:
         """See :meth:`SnapshotStore.delete_code`."""
-        self._bucket.remove(_code_path(sha256))
+        self._bucket.remove(_code_path(namespace, sha256))
 
     # ------------------------------------------------------------ pieces
 
@@ -216,6 +230,23 @@ class ChunkStore:
         except FileNotFoundError as e:
             raise SnapshotMissing(f"chunk {name[:12]} is gone from the store") from e
         return chunks.unpack(name, stored, length)
+
+    def _trouble(self, chunk: tuple[str, int]) -> StoreError | None:
+        """What is wrong with a chunk. A damaged one is removed: as long as it lies there, a put takes it for stored."""
+        try:
+            self._fetch(chunk)
+        except SnapshotCorrupt as e:
+            self._remove_damaged(chunk[0])
+            return e
+        except SnapshotMissing as e:
+            return e
+        return None
+
+    def _remove_damaged(self, name: str) -> None:
+        """Removes a chunk that is damaged at a second look as well, and not only other than a manifest says."""
+        stored = self._bucket.read_if_any(_chunk_path(name))
+        if stored is not None and not chunks.is_sound(name, stored, MAX_CHUNK_SIZE):
+            self._bucket.remove(_chunk_path(name))
 
     def _write_tree(self, manifest: Manifest, root: Path) -> None:
         for entry in sorted(manifest.dirs, key=lambda entry: entry.path):
@@ -288,9 +319,13 @@ def _manifest_path(snapshot_id: str) -> str:
     return f"snapshots/{snapshot_id}/manifest.json"
 
 
+def _verified_path(snapshot_id: str) -> str:
+    return f"snapshots/{snapshot_id}/verified"
+
+
 def _chunk_path(name: str) -> str:
     return f"chunks/{name[:2]}/{name}"
 
 
-def _code_path(sha256: str) -> str:
-    return f"code/{check_sha256(sha256)}.zip"
+def _code_path(namespace: str, sha256: str) -> str:
+    return f"code/{check_namespace(namespace)}/{check_sha256(sha256)}.zip"

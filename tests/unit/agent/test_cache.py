@@ -13,6 +13,7 @@ import pytest
 
 from thaw.agent.cache import Cache
 from thaw.agent.metrics import Metrics
+from thaw.agent.packages import zip_hash
 from thaw.agent.paths import Paths
 from thaw.api.v1alpha1 import Code, ZipCode
 from thaw.errors import SnapshotCorrupt, SnapshotMissing, StoreError, UserError
@@ -33,10 +34,10 @@ class Counting(ChunkStore):
         self.go.wait(20)
         return super().materialise(snapshot_id, dest)
 
-    def get_code(self, sha256: str) -> bytes:
+    def get_code(self, namespace: str, sha256: str) -> bytes:
         self.fetched += 1
         self.go.wait(20)
-        return super().get_code(sha256)
+        return super().get_code(namespace, sha256)
 
 
 @pytest.fixture
@@ -138,13 +139,34 @@ async def test_drop_also_when_the_store_has_forgotten(
     await cache.snapshot("s1")
     kept = await cache.snapshot("s2")
     store.delete("s1")
-    assert cache.drop_snapshot("s1")
-    assert not cache.drop_snapshot("s1")
+    assert await cache.drop_snapshot("s1")
+    assert not await cache.drop_snapshot("s1")
     assert list(paths.snapshots.iterdir()) == [kept]
     assert [path.name for path in paths.index.iterdir()] == ["s2"]
     assert leftovers(paths) == []
     with pytest.raises(SnapshotMissing):
         await cache.snapshot("s1")
+
+
+async def test_what_is_being_brought_while_it_is_dropped_does_not_stay(
+    cache: Cache, store: Counting, paths: Paths, tmp_path: Path
+) -> None:
+    put(store, tmp_path)
+    sha256, data = zipped(app_py="1")
+    store.put_code("ns", sha256, data)
+    store.go.clear()
+    bringing = [
+        asyncio.create_task(cache.snapshot("s1")),
+        asyncio.create_task(cache.code("ns", Code(zip=ZipCode(sha256=sha256)))),
+    ]
+    await asyncio.sleep(0.05)
+    dropping = [asyncio.create_task(cache.drop_snapshot("s1")), asyncio.create_task(cache.drop_code("ns", sha256))]
+    await asyncio.sleep(0.05)
+    store.go.set()
+    assert await asyncio.gather(*dropping) == [True, None]
+    await asyncio.gather(*bringing)
+    assert [list(folder.iterdir()) for folder in (paths.snapshots, paths.index, paths.code)] == [[], [], []]
+    assert leftovers(paths) == []
 
 
 @pytest.mark.parametrize("bad", ["../up", "a/b", ""])
@@ -157,44 +179,44 @@ async def test_a_hostile_id_or_index(cache: Cache, store: Counting, paths: Paths
 
 
 async def test_code_of_each_kind(cache: Cache, store: Counting, paths: Paths) -> None:
-    assert await cache.code(None) is None
-    assert await cache.code(Code(image="registry/app@sha256:0")) is None
-    inline = await cache.code(Code(inline={"app.py": "1"}))
+    assert await cache.code("ns", None) is None
+    assert await cache.code("ns", Code(image="registry/app@sha256:0")) is None
+    inline = await cache.code("ns", Code(inline={"app.py": "1"}))
     assert inline is not None
     assert inline.parent == paths.code
     assert (inline / "app.py").read_text() == "1"
-    assert await cache.code(Code(inline={"app.py": "1"})) == inline
-    assert await cache.code(Code(inline={"app.py": "2"})) != inline
+    assert await cache.code("ns", Code(inline={"app.py": "1"})) == inline
+    assert await cache.code("ns", Code(inline={"app.py": "2"})) != inline
     sha256, data = zipped(app_py="zip")
-    store.put_code(sha256, data)
+    store.put_code("ns", sha256, data)
     store.go.clear()
-    asking = [asyncio.create_task(cache.code(Code(zip=ZipCode(sha256=sha256)))) for _ in range(4)]
+    asking = [asyncio.create_task(cache.code("ns", Code(zip=ZipCode(sha256=sha256)))) for _ in range(4)]
     await asyncio.sleep(0.05)
     store.go.set()
-    assert set(await asyncio.gather(*asking)) == {paths.code / sha256}
-    assert (paths.code / sha256 / "app.py").read_text() == "zip"
+    assert set(await asyncio.gather(*asking)) == {paths.code / zip_hash("ns", sha256)}
+    assert (paths.code / zip_hash("ns", sha256) / "app.py").read_text() == "zip"
     assert store.fetched == 1
-    cache.drop_code(sha256)
-    cache.drop_code(sha256)
-    assert not (paths.code / sha256).exists()
+    await cache.drop_code("ns", sha256)
+    await cache.drop_code("ns", sha256)
+    assert not (paths.code / zip_hash("ns", sha256)).exists()
     assert leftovers(paths) == []
 
 
 async def test_code_that_cannot_be_unpacked_leaves_nothing(cache: Cache, store: Counting, paths: Paths) -> None:
     data = b"no zip"
     sha256 = hashlib.sha256(data).hexdigest()
-    store.put_code(sha256, data)
+    store.put_code("ns", sha256, data)
     with pytest.raises(UserError):
-        await cache.code(Code(zip=ZipCode(sha256=sha256)))
+        await cache.code("ns", Code(zip=ZipCode(sha256=sha256)))
     with pytest.raises(UserError):
-        await cache.code(Code(inline={"a": "1", "../b": "2"}))
+        await cache.code("ns", Code(inline={"a": "1", "../b": "2"}))
     assert list(paths.code.iterdir()) == leftovers(paths) == []
 
 
 async def test_a_restart_keeps_the_cache_and_a_boot_does_not(cache, store, paths: Paths, tmp_path: Path) -> None:
     Cache.sweep(paths)
     put(store, tmp_path)
-    snapshot, code = await cache.snapshot("s1"), await cache.code(Code(inline={"app.py": "1"}))
+    snapshot, code = await cache.snapshot("s1"), await cache.code("ns", Code(inline={"app.py": "1"}))
     (paths.tmp / "half").mkdir()
     (paths.snapshots / f"{PART}x").mkdir()
     Cache.sweep(paths)
@@ -205,3 +227,26 @@ async def test_a_restart_keeps_the_cache_and_a_boot_does_not(cache, store, paths
     Cache.sweep(paths)
     assert [list(folder.iterdir()) for folder in (paths.snapshots, paths.index, paths.code)] == [[], [], []]
     assert (await cache.snapshot("s1")).is_dir()
+
+
+async def test_code_goes_an_hour_after_the_last_pod_that_had_it(
+    paths: Paths, store: Counting, metrics: Metrics
+) -> None:
+    now = 10_000.0
+    cache = Cache(paths, store, metrics, lambda _: "", now=lambda: now)
+    used, asked, forgotten = [
+        await cache.code("ns", Code(inline={"app.py": text})) for text in ("used", "asked", "old")
+    ]
+    assert used is not None
+    assert asked is not None
+    assert forgotten is not None
+    now += 3599
+    await cache.code("ns", Code(inline={"app.py": "asked"}))
+    assert await cache.sweep_code({used.name}) == []
+    now += 2
+    assert await cache.sweep_code({used.name}) == [forgotten.name]
+    assert sorted(paths.code.iterdir()) == sorted([used, asked])
+    now += 3599
+    assert await cache.sweep_code(set()) == [asked.name], "the other had a pod until an hour ago"
+    assert leftovers(paths) == []
+    assert await cache.code("ns", Code(inline={"app.py": "old"})) == forgotten

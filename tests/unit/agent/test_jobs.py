@@ -114,6 +114,20 @@ async def test_after_a_restart_what_was_not_begins_anew(world: World) -> None:
     assert (await run(world)).phase == "done"
 
 
+async def test_after_a_restart_what_was_stored_and_not_read_back_is_not_done(world: World, tmp_path: Path) -> None:
+    """A crash between the manifest and the proof: what is in the store may be damaged, and nobody looked."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "config.dump").write_bytes(b"{}")
+    world.store.put("s1", tree, {})
+    with pytest.raises(Refused, match="no snapshot s1"):
+        await world.jobs.get("s1", 0)
+    world.pod.start()
+    job = await run(world)
+    assert (job.phase, world.kubelet.asked) == ("done", 1)
+    assert world.store.verified("s1").digest == job.digest
+
+
 async def test_an_archive_that_comes_after_a_crash_is_swept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.pod.start()
     world.kubelet.go.clear()
@@ -365,6 +379,45 @@ async def test_delete_while_the_kubelet_dumps_takes_its_archive(world: World) ->
     await deleting
     assert world.leftovers() == []
     assert world.bucket.list("") == []
+
+
+async def test_what_a_grant_brings_here_until_the_manifest_is_gone_goes_too(world: World) -> None:
+    world.pod.start()
+    await run(world)
+    bring = asyncio.get_running_loop()
+
+    class Late(ChunkStore):
+        def exists(self, snapshot_id):
+            """Asked between the two: the moment in which a grant comes."""
+            asyncio.run_coroutine_threadsafe(world.cache.snapshot(snapshot_id), bring).result(20)
+            return super().exists(snapshot_id)
+
+    world.restart(Late(world.bucket))
+    await world.jobs.delete("s1", store=True)
+    assert [list(folder.iterdir()) for folder in (world.paths.snapshots, world.paths.index)] == [[], []]
+
+
+async def test_deletions_that_wait_for_the_store_leave_threads_for_others(world: World) -> None:
+    """Each may wait for minutes, for writers on any node: as many as there are threads would stop all grants here."""
+    go, at_once, most = threading.Event(), 0, 0
+
+    class Waiting(ChunkStore):
+        def delete(self, snapshot_id):
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            go.wait(20)
+            at_once -= 1
+            return super().delete(snapshot_id)
+
+    world.restart(Waiting(world.bucket))
+    deleting = [asyncio.create_task(world.jobs.delete(f"s{n}", store=True)) for n in range(64)]
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(5):
+        assert await asyncio.to_thread(lambda: "a grant") == "a grant"
+    go.set()
+    await asyncio.gather(*deleting)
+    assert most == 1
 
 
 async def test_no_secret_of_the_platform_is_stored(world: World, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from time import monotonic
 
@@ -14,9 +15,10 @@ from thaw.agent.install import InstallError
 from thaw.agent.options import AgentSettings
 from thaw.agent.paths import Paths
 from thaw.agent.server import Node
-from thaw.api.node import NodeInfo
+from thaw.api.node import GrantRequest, NodeInfo
+from thaw.api.v1alpha1 import Code
 from thaw.errors import StoreError
-from unit.agent.world import HERE
+from unit.agent.world import HERE, UID
 
 
 class FakeInstaller:
@@ -84,6 +86,26 @@ async def test_the_sweeper_survives_what_it_meets(paths: Paths, monkeypatch: pyt
                 await asyncio.sleep(0.01)
         watch.cancel()
         assert calls == sorted(set(calls)), "each round beats anew"
+
+
+async def test_code_is_cleared_away_but_not_from_pods(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "_SWEEP_EVERY", 0.01)
+    monkeypatch.setattr(main, "_TIDY_EVERY", 0.01)
+    settings, node = AgentSettings(store_url="memory:///"), current()
+    async with main.build(settings, paths, node, FakeInstaller()) as api:
+        used, unused = [await api.cache.code("ns", Code(inline={"app.py": text})) for text in ("used", "unused")]
+        assert used is not None
+        assert unused is not None
+        request = GrantRequest(namespace="ns", name="pod-1", role="instance", token="t" * 32)
+        api.instances.grant(UID, request, code=used, snapshot=None)
+        for folder in (used, unused):
+            os.utime(folder, (0, 0))
+        watch = asyncio.create_task(main._watch(api, settings, paths, None, ""))
+        async with asyncio.timeout(20):
+            while unused.exists():
+                await asyncio.sleep(0.01)
+        watch.cancel()
+        assert used.is_dir()
 
 
 def test_logs_are_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:

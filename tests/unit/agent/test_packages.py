@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -109,6 +110,43 @@ def test_the_same_name_twice(tmp_path: Path) -> None:
         unzip(data, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "entries",
+    [
+        ((entry("a"), b"1"), (entry("a/b"), b"2")),
+        ((entry("a/b"), b"2"), (entry("a"), b"1")),
+        ((entry("a/"), b""), (entry("a"), b"1")),
+        ((entry("a/b/c"), b"2"), link("a", "x")),
+    ],
+)
+def test_a_file_that_is_a_folder(tmp_path: Path, entries: tuple) -> None:
+    with pytest.raises(UserError, match=r"code\.zip: 'a' is both a file and a folder"):
+        unzip(package(*entries), tmp_path)
+
+
+def test_a_name_that_no_disk_takes(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="more than 255 bytes"):
+        unzip(package((entry("ä" * 128), b"")), tmp_path)
+    with pytest.raises(UserError, match=r"code\.inline: .*more than 255 bytes"):
+        packages.write_inline({"a" * 256: ""}, tmp_path / "inline")
+
+
+def test_bytes_that_do_not_inflate(tmp_path: Path) -> None:
+    data = bytearray(package((entry("a"), b"some text, some text")))
+    data[31:41] = b"\xff" * 10
+    with pytest.raises(UserError, match="cannot be unpacked"):
+        unzip(bytes(data), tmp_path)
+
+
+def test_a_full_disk_is_not_the_packages_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", "a")
+
+    monkeypatch.setattr(packages, "_create", full)
+    with pytest.raises(OSError, match="No space left"):
+        unzip(package((entry("a"), b"1")), tmp_path)
+
+
 def test_too_great_when_zipped(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="50 MB"):
         unzip(bytes(packages.MAX_ZIPPED + 1), tmp_path)
@@ -139,7 +177,7 @@ def test_bombs_that_share_their_bytes(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "MAX_FILES", 3)
+    monkeypatch.setattr("thaw.api.packages.MAX_FILES", 3)
     with pytest.raises(UserError, match="more than 3 files"):
         unzip(package(*((entry(str(i)), b"") for i in range(4))), tmp_path)
 
@@ -171,6 +209,8 @@ def test_inline_files_and_their_name(tmp_path: Path) -> None:
         len({packages.inline_hash(files) for files in (one, {"a": "1"}, {"a": "1", "b": "3"}, {"a1": "", "b": "2"})})
         == 4
     )
+    with pytest.raises(UserError, match=r"code\.inline: 'lib' is both a file and a folder"):
+        packages.write_inline({"lib/util.py": "", "lib": ""}, tmp_path / "both")
     for name in ("../up", "/abs", "", "a\0"):
         with pytest.raises(UserError):
             packages.write_inline({name: "x"}, tmp_path / f"bad{len(name)}{name[-1:] == 's'}")

@@ -14,10 +14,11 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from thaw.agent.errors import Refused
+from thaw.agent.packages import zip_hash
 from thaw.agent.server import Api, Node
 from thaw.api.node import GrantRequest, NodeInfo
 from thaw.api.v1alpha1 import Code, ZipCode
-from thaw.errors import NodeError
+from thaw.errors import NodeError, NodeInvalid
 from thaw.kube.agents import Agents
 from unit.agent.world import TOKEN, UID, World
 
@@ -85,8 +86,8 @@ CALLS = [
     ("PUT", f"/v1/pods/{UID}/grant", {"operator", "gateway"}),
     ("GET", f"/v1/pods/{UID}", {"operator", "gateway"}),
     ("DELETE", f"/v1/pods/{UID}", {"operator", "gateway"}),
-    ("PUT", f"/v1/code/{'a' * 64}", {"operator", "gateway"}),
-    ("DELETE", f"/v1/code/{'a' * 64}", {"operator"}),
+    ("PUT", f"/v1/code/ns/{'a' * 64}", {"operator", "gateway"}),
+    ("DELETE", f"/v1/code/ns/{'a' * 64}", {"operator"}),
     ("PUT", "/v1/snapshots/s1", {"operator"}),
     ("GET", "/v1/snapshots/s1", {"operator", "gateway"}),
     ("DELETE", "/v1/snapshots/s1?store=true", {"operator"}),
@@ -119,7 +120,13 @@ async def test_after_uninstall_nothing_is_said_of_the_node(clients: Clients) -> 
 async def test_every_call_is_in_the_table(clients: Clients) -> None:
     routes = {(r.method, r.resource.canonical) for r in clients.api.app().router.routes() if r.method != "HEAD"}
     listed = {
-        (m, p.split("?")[0].replace(UID, "{uid}").replace("a" * 64, "{sha256}").replace("s1", "{id}"))
+        (
+            m,
+            p.split("?")[0]
+            .replace(UID, "{uid}")
+            .replace("ns/" + "a" * 64, "{namespace}/{sha256}")
+            .replace("s1", "{id}"),
+        )
         for m, p, _ in CALLS
     }
     assert routes == listed | {("GET", "/healthz"), ("GET", "/metrics")}
@@ -128,11 +135,11 @@ async def test_every_call_is_in_the_table(clients: Clients) -> None:
 async def test_grant_and_report(clients: Clients) -> None:
     gateway = clients.of("gateway")
     sha256, data = package()
-    await gateway.put_code(clients.url, sha256, data)
+    await gateway.put_code(clients.url, "ns", sha256, data)
     result = await gateway.grant(clients.url, UID, grant(code=Code(zip=ZipCode(sha256=sha256))))
     assert result.code_ms > 0
     written = json.loads((clients.world.paths.grants / f"{UID}.json").read_text())
-    assert written["codeDir"] == f"/var/lib/thaw/code/{sha256}"
+    assert written["codeDir"] == f"/var/lib/thaw/code/{zip_hash('ns', sha256)}"
     with pytest.raises(NodeError, match="has not started"):
         await gateway.report(clients.url, UID, 0)
     clients.world.pod.start("restored", restoreMs=12)
@@ -164,18 +171,40 @@ async def test_a_snapshot_from_start_to_end(clients: Clients) -> None:
     assert await operator.snapshot(clients.url, "s1") is None
 
 
+async def test_code_that_cannot_be_unpacked_is_its_authors(clients: Clients) -> None:
+    with pytest.raises(NodeInvalid, match=r"code\.inline: 'a' is both a file and a folder"):
+        await clients.of("gateway").grant(clients.url, UID, grant(code=Code(inline={"a": "", "a/b": ""})))
+    assert list(clients.world.paths.grants.iterdir()) == []
+
+
+async def test_a_hash_of_another_namespaces_package_gives_nothing(clients: Clients) -> None:
+    """Not from the store, and not from the node, where the other's instance runs."""
+    gateway = clients.of("gateway")
+    sha256, data = package()
+    await gateway.put_code(clients.url, "other", sha256, data)
+    code = Code(zip=ZipCode(sha256=sha256))
+    await gateway.grant(clients.url, UID, grant(code=code, namespace="other"))
+    with pytest.raises(NodeError, match="was uploaded in namespace ns") as e:
+        await gateway.grant(clients.url, UID, grant(code=code))
+    assert e.value.code == "NotFound"
+    await gateway.put_code(clients.url, "ns", sha256, data)
+    await gateway.grant(clients.url, UID, grant(code=code))
+    await clients.of("operator").delete_code(clients.url, "other", sha256)
+    assert [path.name for path in clients.world.paths.code.iterdir()] == [zip_hash("ns", sha256)]
+
+
 async def test_code(clients: Clients) -> None:
     operator, gateway, world = clients.of("operator"), clients.of("gateway"), clients.world
     sha256, data = package()
     with pytest.raises(NodeError) as e:
-        await gateway.put_code(clients.url, sha256, data + b"!")
+        await gateway.put_code(clients.url, "ns", sha256, data + b"!")
     assert (e.value.code, e.value.retryable) == ("Invalid", False)
     with pytest.raises(NodeError) as e:
-        await gateway.put_code(clients.url, sha256, bytes((50 << 20) + 2))
+        await gateway.put_code(clients.url, "ns", sha256, bytes((50 << 20) + 2))
     assert e.value.code == "TooLarge"
-    await gateway.put_code(clients.url, sha256, data)
+    await gateway.put_code(clients.url, "ns", sha256, data)
     await gateway.grant(clients.url, UID, grant(code=Code(zip=ZipCode(sha256=sha256))))
-    await operator.delete_code(clients.url, sha256)
+    await operator.delete_code(clients.url, "ns", sha256)
     assert world.bucket.list("") == []
     assert list(world.paths.code.iterdir()) == []
 
@@ -197,8 +226,8 @@ async def test_the_node(clients: Clients) -> None:
         ("GET", f"/v1/pods/{UID}?wait=-1", b""),
         ("GET", f"/v1/pods/{UID}?wait=nan", b""),
         ("GET", f"/v1/pods/{UID}?wait=1e9", b""),
-        ("PUT", "/v1/code/abc", b""),
-        ("DELETE", "/v1/code/..%2fsnapshots", b""),
+        ("PUT", "/v1/code/ns/abc", b""),
+        ("DELETE", "/v1/code/ns/..%2fsnapshots", b""),
         ("PUT", "/v1/snapshots/s1", b"{}"),
         ("GET", "/v1/snapshots/..%2fx", b""),
         ("DELETE", "/v1/snapshots/.hidden", b""),

@@ -72,6 +72,15 @@ def test_alias_names(name: str, good: bool) -> None:
             api.FunctionAliasSpec.model_validate(body)
 
 
+@pytest.mark.parametrize("name", ["../../other/functions/f", "..", "a,b=c", "a.b", "a\n"])
+def test_a_functions_name_is_neither_a_path_nor_a_selector(name: str) -> None:
+    """The operator reads what a version names with rights that its author does not have."""
+    with pytest.raises(ValidationError):
+        api.FunctionVersionSpec(function_name=name)
+    with pytest.raises(ValidationError):
+        api.FunctionAliasSpec(function_name=name, name="live", function_version="1")
+
+
 @pytest.mark.parametrize(
     ("count", "shown"),
     [

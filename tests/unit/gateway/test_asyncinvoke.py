@@ -68,6 +68,35 @@ async def test_bounded() -> None:
     await invokes.drain(0)
 
 
+@pytest.mark.parametrize(
+    ("limit", "held", "new", "taken"),
+    [
+        (8, [("a", 0)], ("a", 0), True),
+        (8, [("a", 0)] * 2, ("a", 0), False),
+        (8, [("a", 0)] * 2, ("b", 0), True),
+        (4, [("a", 0), ("b", 0), ("c", 0), ("d", 0)], ("e", 0), False),
+        (99, [("a", 10)], ("a", 15), True),
+        (99, [("a", 10)], ("a", 16), False),
+        (99, [("a", 10)], ("b", 16), True),
+        (99, [("a", 25), ("b", 25), ("c", 25), ("d", 20)], ("e", 6), False),
+        (99, [("a", 25), ("b", 25), ("c", 25), ("d", 20)], ("e", 5), True),
+    ],
+)
+async def test_a_function_may_hold_a_part_of_the_room_and_all_together_no_more_than_there_is(
+    limit: int, held: list[tuple[str, int]], new: tuple[str, int], taken: bool
+) -> None:
+    invokes = AsyncInvokes(Metrics(), limit, delays=(60,), max_bytes=100)
+    for function, size in held:
+        invokes.accept(Job("default", function, "1", "r", Script(FINE), size))
+    if taken:
+        invokes.accept(Job("default", new[0], "1", "r", Script(FINE), new[1]))
+    else:
+        with pytest.raises(InvokeError) as e:
+            invokes.accept(Job("default", new[0], "1", "r", Script(FINE), new[1]))
+        assert (e.value.status, e.value.type) == (429, "TooManyRequestsException")
+    await invokes.drain(0)
+
+
 async def test_end_finishes_what_runs_and_names_what_waits() -> None:
     metrics, gate = Metrics(), asyncio.Event()
     invokes = AsyncInvokes(metrics, 10, delays=(0, 60))

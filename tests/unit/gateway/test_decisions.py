@@ -106,7 +106,21 @@ def test_names(text: str, qualifier: str, named: tuple[str, str]) -> None:
     assert arns.parse(text, qualifier) == arns.Named(*named)
 
 
-@pytest.mark.parametrize(("text", "qualifier"), [("", ""), ("a/b", ""), ("fn:1", "2"), ("arn:aws:s3:::bucket", "")])
+@pytest.mark.parametrize(
+    ("text", "qualifier"),
+    [
+        ("", ""),
+        ("a/b", ""),
+        ("fn:1", "2"),
+        ("arn:aws:s3:::bucket", ""),
+        (".", ""),
+        ("..", ""),
+        ("..:1", ""),
+        ("fn", ".."),
+        ("fn", "../3"),
+        ("fn", "a b"),
+    ],
+)
 def test_no_names(text: str, qualifier: str) -> None:
     with pytest.raises(InvokeError):
         arns.parse(text, qualifier)

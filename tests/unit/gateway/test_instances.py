@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -351,6 +352,41 @@ async def test_update_retires_the_old_codes_instances(world: World, lam: Lambda)
     assert [p["metadata"]["name"] == first for p in world.instances()] == [False]
 
 
+async def test_an_answer_of_the_old_code_does_not_bring_it_back(world: World, lam: Lambda) -> None:
+    """The update comes while the old code runs: what it ran on goes, and the new code's instance stays."""
+    go = asyncio.Event()
+
+    async def invoke(process: Process, headers: dict[str, str], payload: bytes) -> web.StreamResponse:
+        if json.loads(payload).get("slow"):
+            await go.wait()
+        return web.json_response({"pod": process.name})
+
+    world.invoke = invoke
+    world.function()
+    slow = asyncio.create_task(lam.invoke(FunctionName="fn", Payload=b'{"slow": true}'))
+    while not any(p.busy for p in world.processes.values()):
+        await asyncio.sleep(0.005)
+    await lam.update_function_configuration(FunctionName="fn", Timeout=9)
+    new = json.loads((await lam.invoke(FunctionName="fn"))["Body"])["pod"]
+    go.set()
+    assert json.loads((await slow)["Body"])["pod"] != new
+    await world.gateway.pools.scale()
+    await settle()
+    assert [p["metadata"]["name"] for p in world.instances()] == [new]
+
+
+async def test_code_that_comes_back_retires_what_replaced_it(world: World, lam: Lambda) -> None:
+    world.function()
+    first = json.loads((await lam.invoke(FunctionName="fn"))["Body"])["pod"]
+    await lam.update_function_configuration(FunctionName="fn", Timeout=9)
+    await lam.invoke(FunctionName="fn")
+    await lam.update_function_configuration(FunctionName="fn", Timeout=3)
+    assert json.loads((await lam.invoke(FunctionName="fn"))["Body"])["pod"] == first
+    await world.gateway.pools.scale()
+    await settle()
+    assert [p["metadata"]["name"] for p in world.instances()] == [first]
+
+
 async def test_idle_instances_go_and_come_back(world: World, lam: Lambda) -> None:
     world.function(scaling={"idleSeconds": 1})
     await lam.invoke(FunctionName="fn")
@@ -402,6 +438,51 @@ async def test_min_instances(world: World) -> None:
     await settle()
     labels = [p["metadata"]["labels"][names.LABEL_VERSION] for p in world.instances()]
     assert labels == ["1", "1"]
+    await world.gateway.pools.scale()
+    await settle()
+    assert len(world.instances()) == 2
+
+
+async def test_a_published_version_scales_as_its_function_says_now(world: World, lam: Lambda) -> None:
+    function = world.function(scaling={"minInstances": 0, "idleSeconds": 9000})
+    await world.publish()
+    await world.gateway.pools.scale()
+    await settle()
+    assert not world.instances()
+    function["spec"]["scaling"] = {"minInstances": 2, "idleSeconds": 9000}
+    world.kube.put(kinds.FUNCTION, function, "MODIFIED")
+    await settle()
+    await world.gateway.pools.scale()
+    await settle()
+    assert len(world.instances()) == 2
+    first = json.loads((await lam.invoke(FunctionName="fn", Qualifier="1"))["Body"])["pod"]
+    for pool in world.gateway.pools._pools.values():
+        for instance in pool._instances.values():
+            instance.last_used -= 2
+    function["spec"]["scaling"] = {"minInstances": 0, "idleSeconds": 1}
+    world.kube.put(kinds.FUNCTION, function, "MODIFIED")
+    await settle()
+    await world.gateway.pools.scale()
+    await settle()
+    assert not world.instances(), "also without a request that tells of it"
+    assert json.loads((await lam.invoke(FunctionName="fn", Qualifier="1"))["Body"])["pod"] != first
+
+
+async def test_min_instances_that_do_not_start_are_not_tried_every_second(world: World, lam: Lambda) -> None:
+    made: list[str] = []
+    world.kube.hooks.append(lambda type_, kind, item: made.append(kind) if (type_, kind) == ("ADDED", "Pod") else None)
+    world.init_error = {"errorType": "ImportError", "errorMessage": "no such module"}
+    world.function(scaling={"minInstances": 2})
+    for _ in range(5):
+        await world.gateway.pools.scale()
+        await settle()
+    assert len(made) == 2
+    assert "FunctionError" in await lam.invoke(FunctionName="fn"), "a request does not wait for the next try"
+    assert len(made) == 3
+    world.init_error = None
+    [pool] = world.gateway.pools._pools.values()
+    assert pool._warm_after > time.monotonic()
+    pool._warm_after = 0
     await world.gateway.pools.scale()
     await settle()
     assert len(world.instances()) == 2

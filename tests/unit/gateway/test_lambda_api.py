@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
@@ -17,6 +19,14 @@ from unit.gateway.conftest import Lambda
 from unit.gateway.world import NAMESPACE, World, package
 
 ROLE = "arn:aws:iam::111122223333:role/x"
+
+
+def zipped(*names: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as package:
+        for name in names:
+            package.writestr(name, "x")
+    return out.getvalue()
 
 
 def arguments(name: str = "fn", **more: Any) -> dict[str, Any]:
@@ -112,6 +122,8 @@ async def test_image_function(world: World, lam: Lambda) -> None:
         ({"Code": {"S3Bucket": "bucket", "S3Key": "key"}}, "Code.S3Bucket"),
         ({"Runtime": "python2.7"}, "runtime"),
         ({"Code": {"ZipFile": b"no zip"}}, "unzip"),
+        ({"Code": {"ZipFile": zipped("a", "a/b")}}, "'a' is both a file and a folder"),
+        ({"Code": {"ZipFile": zipped("../a")}}, "'../a' is not a plain relative path"),
         ({"Timeout": 901}, "timeout"),
     ],
 )

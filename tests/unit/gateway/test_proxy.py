@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -208,6 +210,83 @@ async def test_dead_instance_is_replaced(world: World, http: aiohttp.ClientSessi
     async with http.post("/default/web/", data=b"body") as answer:
         assert answer.status == 200
         assert answer.headers["X-Thaw-Start"] == "cold"
+
+
+async def test_an_instance_that_cannot_be_reached_is_replaced(
+    world: World, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its node is gone, so nobody refuses the connection: nothing of the request was sent, another instance has it."""
+    monkeypatch.setattr("thaw.gateway.functioncontrol.CONNECT", 0.3)
+    world.http_function()
+    async with http.get("/default/web/") as answer:
+        assert answer.status == 200
+    old = next(iter(world.processes.values()))
+    await old.stop()
+    await asyncio.sleep(0)
+    async with full(old.ip, world.port), http.post("/default/web/", data=b"body") as answer:
+        assert answer.status == 200
+        assert answer.headers["X-Thaw-Start"] == "cold"
+
+
+@contextlib.asynccontextmanager
+async def full(ip: str, port: int) -> AsyncIterator[None]:
+    """A listener whose queue is full: what is sent to it is dropped, as by an address that nobody has."""
+    with socket.socket() as listener, contextlib.ExitStack() as clients:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((ip, port))
+        listener.listen(0)
+        for _ in range(4):
+            client = clients.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex((ip, port))
+        await asyncio.sleep(0.05)
+        yield
+
+
+@pytest.mark.parametrize("how", ["silent", "gone"])
+async def test_an_instance_that_does_not_answer_is_replaced(
+    world: World, http: aiohttp.ClientSession, how: str
+) -> None:
+    async def plain(process: Process, request: web.Request) -> web.StreamResponse:
+        if request.path == "/stuck":
+            assert request.transport is not None
+            if how == "gone":
+                request.transport.abort()
+            await asyncio.sleep(30)
+        return web.Response()
+
+    world.plain = plain
+    world.http_function(timeout=1, scaling={"maxInstances": 1})
+    async with http.post("/default/web/stuck") as answer:
+        assert answer.status == (504 if how == "silent" else 502)
+    async with http.get("/default/web/") as answer:
+        assert (answer.status, answer.headers["X-Thaw-Start"]) == (200, "cold")
+
+
+async def test_one_slow_request_does_not_end_the_others(world: World, http: aiohttp.ClientSession) -> None:
+    go = asyncio.Event()
+
+    async def plain(process: Process, request: web.Request) -> web.StreamResponse:
+        if request.path == "/stuck":
+            await asyncio.sleep(30)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while request.path == "/long" and not go.is_set():
+            await response.write(b".")
+            await asyncio.sleep(0.1)
+        await response.write(b"done")
+        return response
+
+    world.plain = plain
+    world.http_function(timeout=1, scaling={"maxInstances": 1, "concurrency": 2})
+    async with http.get("/default/web/long") as long:
+        assert await long.content.readany()
+        async with http.get("/default/web/stuck") as stuck:
+            assert stuck.status == 504
+        go.set()
+        assert (await long.content.read()).endswith(b"done")
+    async with http.get("/default/web/") as answer:
+        assert answer.headers["X-Thaw-Start"] == "warm"
 
 
 async def test_concurrency_of_one_instance(world: World, http: aiohttp.ClientSession) -> None:

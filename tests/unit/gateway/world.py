@@ -286,7 +286,8 @@ class FakeAgents:
     async def drop(self, base_url: str, pod_uid: str) -> None:
         self.dropped.append(pod_uid)
 
-    async def put_code(self, base_url: str, sha256: str, data: bytes) -> None:
+    async def put_code(self, base_url: str, namespace: str, sha256: str, data: bytes) -> None:
+        assert namespace == NAMESPACE
         self.code[sha256] = data
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from thaw.api.node import GrantRequest
-from thaw.errors import NodeError
+from thaw.errors import NodeError, NodeInvalid
 from thaw.kube.agents import Agents, agents_by_node
 from thaw.kube.client import Object
 
@@ -86,6 +86,18 @@ async def test_its_refusal_keeps_code_and_message(agent: Agent, retryable: bool)
     assert (e.value.code, e.value.message, e.value.retryable) == ("SnapshotUnusable", "another CPU", retryable)
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "invalid"), [(400, "Invalid", True), (400, "Other", False), (409, "Invalid", False)]
+)
+async def test_what_no_node_can_use_is_told_apart(agent: Agent, status: int, code: str, invalid: bool) -> None:
+    agent.status = status
+    agent.body = b'{"code": "%s", "message": "code.inline: is wrong"}' % code.encode()
+    request = GrantRequest(namespace="default", name="p", role="init", protocol="lambda", token="t")
+    with pytest.raises(NodeError, match=r"code\.inline: is wrong") as e:
+        await agent.client.grant(agent.url, "uid", request)
+    assert isinstance(e.value, NodeInvalid) is invalid
+
+
 @pytest.mark.parametrize(("status", "retryable"), [(403, False), (502, True)])
 async def test_an_answer_that_is_not_the_agents_is_an_error_by_its_status(
     agent: Agent, status: int, retryable: bool
@@ -140,7 +152,7 @@ async def test_the_token_is_read_anew_for_every_call(agent: Agent) -> None:
     await agent.client.delete_snapshot(agent.url, "s", store=True)
     agent.token.unlink()
     with pytest.raises(NodeError) as e:
-        await agent.client.delete_code(agent.url, "ab")
+        await agent.client.delete_code(agent.url, "ns", "ab")
     assert e.value.retryable
     assert agent.seen == [
         ("DELETE", "/v1/pods/uid", "Bearer first"),
@@ -150,10 +162,21 @@ async def test_the_token_is_read_anew_for_every_call(agent: Agent) -> None:
 
 async def test_packages_are_sent_as_they_are_and_requests_as_json(agent: Agent) -> None:
     agent.status, agent.body = 204, b""
-    await agent.client.put_code(agent.url, "ab", b"PK\x00")
+    await agent.client.put_code(agent.url, "ns", "ab", b"PK\x00")
     agent.status, agent.body = 200, b'{"codeMs": 1, "snapshotMs": 2}'
     request = GrantRequest(namespace="default", name="p", role="init", protocol="lambda", token="t")
     granted = await agent.client.grant(agent.url, "uid", request)
     assert (granted.code_ms, granted.snapshot_ms) == (1, 2)
     assert agent.bodies[0] == b"PK\x00"
     assert GrantRequest.model_validate_json(agent.bodies[1]) == request
+
+
+async def test_what_it_is_asked_for_is_one_part_of_the_path(agent: Agent) -> None:
+    """A package's name came from an annotation: it must not become another of the agent's calls."""
+    agent.status, agent.body = 204, b""
+    await agent.client.delete_code(agent.url, "ns", "../snapshots/s?store=true")
+    assert agent.seen[0][1] == "/v1/code/ns/..%2Fsnapshots%2Fs%3Fstore=true"
+    for name in ("", ".", ".."):
+        with pytest.raises(ValueError, match="not a part of a path"):
+            await agent.client.delete_code(agent.url, "ns", name)
+    assert len(agent.seen) == 1

@@ -185,3 +185,10 @@ async def test_a_bookmark_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> 
     async with run(kube) as seen:
         assert seen.copy.last_event == 2, "made, listed, then this"
         assert (seen.copy.list(), seen.events) == ([], [])
+
+
+async def test_a_namesake_made_in_the_gap_is_another_object() -> None:
+    old, new = pod("a", 1), pod("a", 5)
+    old["metadata"]["uid"], new["metadata"]["uid"] = "old", "new"
+    async with run(FakeKube([([old], "1"), ([new], "5")], [[EXPIRED]])) as seen:
+        assert seen.events == [("ADDED", "a", "1"), ("DELETED", "a", "1"), ("ADDED", "a", "5")]

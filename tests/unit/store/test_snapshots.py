@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,23 @@ def test_a_tree_with_a_link_is_not_stored(bucket: Bucket, tree: Path) -> None:
     assert everything(bucket) == []
 
 
+def test_delete_clears_away_what_a_crash_cut_off(tree: Path, tmp_path: Path) -> None:
+    """obstore lists half-written files to nobody; a fresh one may be at work still."""
+    root = tmp_path / "store"
+    store = ChunkStore(Bucket.open(f"file://{root}"))
+    store.put("s1", tree, {})
+    whole = sorted(path for path in (root / "chunks").rglob("*") if path.is_file())
+    old, fresh, other = (whole[0].with_name(f"{whole[0].name}{end}") for end in ("#1", "#2", "#x"))
+    for path in (old, fresh, other):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    os.utime(other, (0, 0))
+    (tree / "more").write_bytes(b"more")
+    store.put("s2", tree, {})
+    store.delete("s2")
+    assert sorted(path for path in (root / "chunks").rglob("*") if path.is_file()) == sorted([*whole, fresh])
+
+
 # ---------------------------------------------------------------- failures
 
 
@@ -172,11 +190,55 @@ def test_a_damaged_chunk_is_found(bucket: Bucket, tree: Path, tmp_path: Path, da
     path = f"chunks/{name[:2]}/{name}"
     bucket.write(path, damage(bucket.read(path)))
     with pytest.raises(SnapshotCorrupt):
-        store.verify("s1")
-    with pytest.raises(SnapshotCorrupt):
         store.materialise("s1", tmp_path / "out")
+    with pytest.raises(SnapshotCorrupt):
+        store.verify("s1")
     assert not (tmp_path / "out").exists()
     assert list(tmp_path.glob(f"{PART}*")) == []
+    with pytest.raises(SnapshotMissing, match="not read back"):
+        store.verified("s1")
+
+
+def test_damaged_chunks_are_written_anew_by_the_next_put(bucket: Bucket, tree: Path, tmp_path: Path) -> None:
+    """All of them at once, and so every snapshot that shares them is whole again."""
+    store = ChunkStore(bucket)
+    store.put("old", tree, {})
+    for path in chunks(bucket)[:2]:
+        bucket.write(path, bucket.read(path)[:-1])
+    store.put("new", tree, {})
+    with pytest.raises(SnapshotCorrupt):
+        store.verify("new")
+    store.put("new", tree, {})
+    store.verify("new")
+    store.verify("old")
+    store.materialise("old", tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(tree)
+
+
+def test_a_manifest_that_lies_about_a_chunk_removes_none(bucket: Bucket, tree: Path) -> None:
+    store = ChunkStore(bucket)
+    store.put("s1", tree, {})
+    store.put("s2", tree, {})
+    name = next(f for f in store.manifest("s1").files if f.path == "config.dump").chunks[0]
+    tamper(bucket, "s1", files=hostile_files(size=3, chunks=[name]), sizeBytes=3)
+    with pytest.raises(SnapshotCorrupt):
+        store.verify("s1")
+    store.verify("s2")
+
+
+def test_what_was_read_back_is_known(bucket: Bucket, tree: Path) -> None:
+    store = ChunkStore(bucket)
+    store.put("s1", tree, {})
+    with pytest.raises(SnapshotMissing, match="not read back"):
+        store.verified("s1")
+    store.verify("s1")
+    assert ChunkStore(bucket).verified("s1") == store.stored("s1")
+    (tree / "config.dump").write_bytes(b"changed")
+    store.put("s1", tree, {})
+    with pytest.raises(SnapshotMissing, match="not read back"):
+        store.verified("s1")
+    store.delete("s1")
+    assert everything(bucket) == []
 
 
 def test_a_chunk_that_is_gone(bucket: Bucket, tree: Path, tmp_path: Path) -> None:
@@ -289,16 +351,19 @@ def test_code_is_proved_on_both_ways(bucket: Bucket) -> None:
     data = b"PK\x05\x06" + bytes(18)
     name = hashlib.sha256(data).hexdigest()
     with pytest.raises(SnapshotCorrupt):
-        store.put_code(name, data + b"!")
+        store.put_code("ns", name, data + b"!")
     with pytest.raises(SnapshotMissing):
-        store.get_code(name)
-    store.put_code(name, data)
-    assert store.get_code(name) == data
-    bucket.write(f"code/{name}.zip", b"changed")
+        store.get_code("ns", name)
+    store.put_code("ns", name, data)
+    assert store.get_code("ns", name) == data
+    bucket.write(f"code/ns/{name}.zip", b"changed")
     with pytest.raises(SnapshotCorrupt):
-        store.get_code(name)
-    store.delete_code(name)
-    store.delete_code(name)
+        store.get_code("ns", name)
+    store.put_code("other", name, data)
+    for namespace in ("ns", "ns", "other"):
+        store.delete_code(namespace, name)
     assert everything(bucket) == []
     with pytest.raises(StoreError, match="not a SHA-256"):
-        store.get_code("../../etc/passwd")
+        store.get_code("ns", "../../etc/passwd")
+    with pytest.raises(StoreError, match="not a namespace"):
+        store.get_code("../ns", name)

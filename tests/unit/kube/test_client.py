@@ -1,0 +1,68 @@
+"""The API server's client: what it does not ask, and the server's failures as errors of our own."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from kubernetes.aio import client as k8s
+
+from thaw.errors import NotFound, Unavailable
+from thaw.kube.client import Kube
+from thaw.kube.kinds import FUNCTION, POD
+
+
+def client(server: TestServer) -> Kube:
+    return Kube(k8s.ApiClient(k8s.Configuration(host=str(server.make_url("/")))))
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../../other/functions/f", "f/status", "%2e%2e", "f?x", "f#"])
+async def test_what_would_be_another_path_is_no_objects_name(name: str) -> None:
+    """A version names its function as it likes, and the operator reads it with rights of its own."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(app) as server:
+        kube = client(server)
+        with pytest.raises(NotFound, match="no object can have that name"):
+            await kube.get(FUNCTION, "default", name)
+        with pytest.raises(NotFound, match="no object can have that name"):
+            await kube.get(FUNCTION, name, "f")
+        await kube.get(FUNCTION, "default", "f.g")
+        await kube.close()
+    assert asked == ["/apis/thaw.dev/v1alpha1/namespaces/default/functions/f.g"]
+
+
+@pytest.mark.parametrize("after", [0, 1])
+async def test_a_watch_that_is_cut_is_unavailable(after: int) -> None:
+    """Whether the server cuts the connection at once or after an event: the informer's next try is what follows."""
+
+    async def pods(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        answer.enable_chunked_encoding()
+        if after:
+            await answer.prepare(request)
+            await answer.write(b'{"type": "ADDED", "object": {"metadata": {"name": "a"}}}\n')
+        assert request.transport is not None
+        request.transport.abort()
+        return answer
+
+    app = web.Application()
+    app.router.add_get("/api/v1/pods", pods)
+    async with TestServer(app) as server:
+        kube = client(server)
+        seen: list[str] = []
+        with pytest.raises(Unavailable, match="broke off"):
+            await follow(kube, seen)
+        await kube.close()
+    assert seen == ["ADDED"] * after
+
+
+async def follow(kube: Kube, seen: list[str]) -> None:
+    async for type_, _ in kube.watch(POD, resource_version="1"):
+        seen.append(type_)
