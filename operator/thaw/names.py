@@ -28,6 +28,8 @@ LABEL_ROLE = f"{GROUP}/role"
 LABEL_GATEWAY = f"{GROUP}/gateway"
 LABEL_TEMPLATE = f"{GROUP}/template"
 LABEL_SNAPSHOT = f"{GROUP}/snapshot"
+LABEL_PACKAGE = f"{GROUP}/package"
+"""The uploaded package that an instance runs, the first characters of its SHA-256."""
 LABEL_GENERATION = f"{GROUP}/generation"
 """Which snapshot of its version an init or trial pod is for; above 1, a recycle."""
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -45,7 +47,7 @@ ANNOTATION_RECYCLE = f"{GROUP}/recycle"
 ANNOTATION_GRANTED = f"{GROUP}/granted"
 """On a trial pod: its node's agent was told to restore it."""
 ANNOTATION_REFUSED = f"{GROUP}/refused"
-"""On a trial pod: why its node's agent would not."""
+"""On an init or trial pod: why its node's agent would not have it."""
 ROLE_INIT = "init"
 ROLE_TRIAL = "trial"
 ROLE_INSTANCE = "instance"
@@ -95,6 +97,11 @@ def instance_prefix(function: str, qualifier: str) -> str:
     """``generateName`` of the pods that serve a version."""
     number = "latest" if qualifier == LATEST else qualifier
     return _fit(f"{function}-{number}", 57) + "-"
+
+
+def package_label(sha256: str) -> str:
+    """A package as a label value: as much of its hash as fits."""
+    return sha256[:63]
 
 
 def version_label(qualifier: str) -> str:

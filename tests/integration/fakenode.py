@@ -39,6 +39,11 @@ class FakeAgent:
     stored: dict[str, dict[str, Any]] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     code_deleted: list[str] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)
+    """Pods that asked to be restored on trial or to serve."""
+    outcome: dict[str, Any] = field(default_factory=dict)
+    """What differs from a good restore's report."""
+    kept: list[dict[str, Any]] = field(default_factory=list)
     uninstalled: int = 0
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -51,11 +56,13 @@ class FakeAgent:
             [
                 web.get("/v1/node", self.node),
                 web.put("/v1/pods/{uid}/grant", self.grant),
+                web.get("/v1/pods/{uid}", self.report),
                 web.delete("/v1/pods/{uid}", self.drop),
                 web.put("/v1/snapshots/{id}", self.start),
                 web.get("/v1/snapshots/{id}", self.get),
                 web.delete("/v1/snapshots/{id}", self.delete),
                 web.delete("/v1/code/{namespace}/{sha}", self.delete_code),
+                web.post("/v1/keep", self.keep),
                 web.post("/v1/uninstall", self.uninstall),
             ]
         )
@@ -67,6 +74,19 @@ class FakeAgent:
     async def grant(self, request: web.Request) -> web.Response:
         self.grants[request.match_info["uid"]] = await request.json()
         return web.json_response({"codeMs": 1, "snapshotMs": 0})
+
+    async def report(self, request: web.Request) -> web.Response:
+        """A pod that was granted a snapshot is restored at once; others are no restores."""
+        uid = request.match_info["uid"]
+        if not self.grants.get(uid, {}).get("snapshot"):
+            return web.json_response({"code": "NotFound", "message": "not started", "retryable": True}, status=404)
+        self.tried.append(uid)
+        body = {"podUID": uid, "containerID": "c", "state": "restored", "restoreMs": 110.0}
+        return web.json_response(body | self.outcome)
+
+    async def keep(self, request: web.Request) -> web.Response:
+        self.kept.append(await request.json())
+        return web.json_response({"node": "n", "removed": []})
 
     async def drop(self, request: web.Request) -> web.Response:
         self.grants.pop(request.match_info["uid"], None)
@@ -111,11 +131,11 @@ class FakeAgent:
             return web.json_response(body, status=503)
         self.deleted.append(request.match_info["id"])
         self.stored.pop(request.match_info["id"], None)
-        return web.json_response({"removed": []})
+        return web.json_response({"node": "n", "removed": ["manifest"]})
 
     async def delete_code(self, request: web.Request) -> web.Response:
         self.code_deleted.append(request.match_info["sha"])
-        return web.Response(status=204)
+        return web.json_response({"node": "n", "removed": ["package"]})
 
     async def uninstall(self, _request: web.Request) -> web.Response:
         self.uninstalled += 1

@@ -163,11 +163,17 @@ class Cache:
             lambda dest: packages.unzip(self._store.get_code(namespace, sha256), dest),
         )
 
-    async def drop_code(self, namespace: str, sha256: str) -> None:
-        """Removes an unpacked package from this node; also when it is not there."""
+    async def drop_code(self, namespace: str, sha256: str) -> bool:
+        """Removes an unpacked package from this node; tells whether it was here."""
         name = packages.zip_hash(namespace, sha256)
         await self._flights.over(f"code {name}")
+        here = (self._paths.code / name).is_dir()
         await in_thread(self._discard, self._paths.code / name)
+        return here
+
+    def snapshots_before(self, when: float) -> list[str]:
+        """Ids of the snapshots that are here since before a Unix time."""
+        return [entry.name for entry in self._paths.index.iterdir() if entry.stat().st_mtime < when]
 
     async def sweep_code(self, in_use: Collection[str]) -> list[str]:
         """Removes code that no pod was granted for an hour; tells what. Inline code has no other end.

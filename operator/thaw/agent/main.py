@@ -23,6 +23,7 @@ from thaw.agent.incluster import Identity, fetch_keys
 from thaw.agent.install import Installer
 from thaw.agent.instances import Instances
 from thaw.agent.kubelet import Kubelet
+from thaw.agent.leftovers import Leftovers
 from thaw.agent.metrics import Metrics
 from thaw.agent.options import AgentSettings
 from thaw.agent.paths import Paths
@@ -136,12 +137,14 @@ async def build(settings: AgentSettings, paths: Paths, current: Node, installer:
             gone = {"checkpoint": False, "reason": "Thaw was taken off this node"}
             current.info = current.info.model_copy(update=gone)
 
+        all_jobs = jobs.Jobs(tools)
         yield Api(
             node=current,
             verifier=Verifier(lambda: fetch_keys(identity, session), settings.namespace),
             instances=instances,
             cache=cache,
-            jobs=jobs.Jobs(tools),
+            jobs=all_jobs,
+            leftovers=Leftovers(cache, store, all_jobs),
             store=store,
             metrics=metrics,
             uninstall=uninstall,

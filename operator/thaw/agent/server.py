@@ -17,10 +17,11 @@ from thaw.agent.cache import Cache
 from thaw.agent.errors import Refused, refusal, unusable
 from thaw.agent.instances import Instances, check_uid
 from thaw.agent.jobs import Jobs
+from thaw.agent.leftovers import Leftovers
 from thaw.agent.metrics import Metrics
 from thaw.agent.threads import in_thread
 from thaw.api.base import Model
-from thaw.api.node import ErrorBody, GrantRequest, GrantResult, NodeInfo, SnapshotRequest
+from thaw.api.node import ErrorBody, GrantRequest, GrantResult, Kept, NodeInfo, Removal, SnapshotRequest
 from thaw.api.packages import MAX_ZIPPED
 from thaw.errors import SnapshotCorrupt, StoreError, ThawError
 from thaw.store.base import SnapshotStore, check_id, check_namespace, check_sha256
@@ -51,6 +52,7 @@ class Api:
     instances: Instances
     cache: Cache
     jobs: Jobs
+    leftovers: Leftovers
     store: SnapshotStore
     metrics: Metrics
     uninstall: Callable[[], Awaitable[None]]
@@ -72,6 +74,7 @@ class Api:
                 web.put("/v1/snapshots/{id}", operator(self._start_snapshot)),
                 web.get("/v1/snapshots/{id}", any_of_us(self._snapshot)),
                 web.delete("/v1/snapshots/{id}", operator(self._delete_snapshot)),
+                web.post("/v1/keep", operator(self._keep)),
                 web.post("/v1/uninstall", operator(self._uninstall)),
                 *self._open_routes(),
             ]
@@ -174,9 +177,9 @@ class Api:
 
     async def _delete_code(self, request: web.Request) -> web.Response:
         namespace, sha256 = _package(request)
-        await in_thread(self.store.delete_code, namespace, sha256)
-        await self.cache.drop_code(namespace, sha256)
-        return web.Response(status=204)
+        stored = await in_thread(self.store.delete_code, namespace, sha256)
+        unpacked = await self.cache.drop_code(namespace, sha256)
+        return self._removal((["package"] if stored else []) + (["unpacked package"] if unpacked else []))
 
     # ------------------------------------------------------------ snapshots
 
@@ -190,7 +193,13 @@ class Api:
 
     async def _delete_snapshot(self, request: web.Request) -> web.Response:
         store = request.query.get("store", "") == "true"
-        return web.json_response({"removed": await self.jobs.delete(_name(check_id, request, "id"), store=store)})
+        return self._removal(await self.jobs.delete(_name(check_id, request, "id"), store=store))
+
+    async def _keep(self, request: web.Request) -> web.Response:
+        return self._removal(await self.leftovers.remove(await _body(request, Kept)))
+
+    def _removal(self, removed: list[str]) -> web.Response:
+        return _json(Removal(node=self.node.info.node, removed=tuple(removed)))
 
 
 def _json(model: Model, status: int = 200) -> web.Response:

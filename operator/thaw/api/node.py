@@ -101,6 +101,25 @@ class SnapshotJob(Model):
     error: JobError | None = None
 
 
+class Removal(Model):
+    """What a node had of something that was to be removed, and has no more."""
+
+    node: str
+    removed: tuple[str, ...] = ()
+    """Kinds of things, e.g. ``cache``, ``manifest``, ``12 chunks``; empty when there was nothing."""
+
+
+class Kept(Model):
+    """``POST /v1/keep``: all that exists in the cluster; what else a node has, from before it was away, may go."""
+
+    snapshots: tuple[str, ...]
+    """UIDs of Snapshots."""
+    packages: tuple[str, ...]
+    """``namespace/sha256`` of code packages."""
+    store: bool
+    """Whether this agent looks at the store as well."""
+
+
 class ErrorBody(Model):
     """What the agent answers with any status from 400."""
 

@@ -36,6 +36,8 @@ def instance_pod(
     container = common.container(template, function, qualifier, snap_start=snap_start, settings=settings)
     labels = common.labels(function, qualifier, version_name, names.ROLE_INSTANCE)
     labels |= {names.LABEL_GATEWAY: gateway, names.LABEL_TEMPLATE: template_hash}
+    if template.spec.code.zip is not None:
+        labels[names.LABEL_PACKAGE] = names.package_label(template.spec.code.zip.sha256)
     if snapshot_uid:
         labels[names.LABEL_SNAPSHOT] = snapshot_uid
     spec = common.pod_spec(template, container)

@@ -16,6 +16,7 @@ from thaw.controller.health import Health
 from thaw.controller.metrics import Metrics
 from thaw.controller.nodes import Labeller
 from thaw.controller.options import OperatorSettings
+from thaw.controller.returning import Returning
 from thaw.controller.wakes import NODES, Wakes, own
 from thaw.decide.observed import Nodes
 from thaw.kube.agents import Agents
@@ -88,7 +89,7 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
         on_node=lambda _type, _node: _nodes_wake(context, nodes_before),
     )
     memo.context = context
-    beside = [*context.copies.runs(), Labeller(context).run(), _serve(context)]
+    beside = [*context.copies.runs(), Labeller(context).run(), Returning(context).run(), _serve(context)]
     beside.append(health.renew(kube, options.namespace, options.pod_name))
     context.tasks = [asyncio.create_task(_or_die(run, memo.stop)) for run in beside]
     await context.copies.synced()

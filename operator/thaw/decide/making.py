@@ -31,8 +31,9 @@ M18  job failed, for good or once too     Failed, its code    its pods and the S
      often
 M19  job failed, worth another try        Pending, Creating   next attempt, with a pod of its own
 M20  init pod dead, and no job says so    as M18, M19         as M18, M19
-M21  no job                               Pending, Creating   granted, job begun
-M22  job under way                        Pending, Creating   followed
+M21  its code can never be unpacked       Failed, Invalid…    its pods and the Snapshot go
+M22  no job                               Pending, Creating   granted, job begun
+M23  job under way                        Pending, Creating   followed
 ===  ===================================  ==================  =====================================================
 """
 
@@ -322,8 +323,14 @@ def pod_died(seen: ObservedVersion) -> Finding | None:
     return _attempt_failed(seen, "InternalError" if platform else "FunctionError", _last_words(pod), platform)
 
 
+def code_refused(seen: ObservedVersion) -> Finding | None:
+    """M21. It is the same code on every node."""
+    pod = _pod(seen)
+    return _failed(seen, "InvalidConfiguration", pod.refused) if pod.refused else None
+
+
 def job_absent(seen: ObservedVersion) -> Finding | None:
-    """M21."""
+    """M22."""
     if seen.job is not None:
         return None
     pod, template, meta = _pod(seen), _running(seen), seen.version.metadata
@@ -350,7 +357,7 @@ def job_absent(seen: ObservedVersion) -> Finding | None:
 
 
 def job_under_way(seen: ObservedVersion) -> Finding | None:
-    """M22."""
+    """M23."""
     pod, job = _pod(seen), seen.job
     phase = job.phase if job is not None else "init"
     text = f"pod {pod.name} is on node {pod.node}: {_PHASES.get(phase, phase)}"
@@ -372,6 +379,7 @@ CHAIN: tuple[Check, ...] = (
     job_done,
     job_failed,
     pod_died,
+    code_refused,
     job_absent,
     job_under_way,
 )

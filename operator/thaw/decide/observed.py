@@ -107,7 +107,7 @@ class SnapshotPod:
     granted: bool = False
     """Of a trial: its node's agent was told to restore it."""
     refused: str = ""
-    """Of a trial: why the agent would not."""
+    """Why its node's agent would not have it."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class ObservedFunction:
     packages: tuple[str, ...] = ()
     """Packages it is known to have had."""
     shared_packages: frozenset[str] = frozenset()
-    """Those of them that something else uses."""
+    """Those of them that something else uses, be it only an instance that still runs."""
     nodes: Nodes = Nodes()
     limits: Limits = Limits()
 

@@ -13,7 +13,17 @@ from pydantic import ValidationError
 
 from thaw import names
 from thaw.api.base import Model
-from thaw.api.node import ErrorBody, GrantRequest, GrantResult, NodeInfo, Report, SnapshotJob, SnapshotRequest
+from thaw.api.node import (
+    ErrorBody,
+    GrantRequest,
+    GrantResult,
+    Kept,
+    NodeInfo,
+    Removal,
+    Report,
+    SnapshotJob,
+    SnapshotRequest,
+)
 from thaw.errors import NodeError, NodeInvalid
 from thaw.kube.client import Object
 
@@ -80,9 +90,10 @@ class Agents:
         path = f"/v1/code/{_part(namespace)}/{_part(sha256)}"
         await self._call("PUT", base_url, path, data, timeout=_MATERIALISE)
 
-    async def delete_code(self, base_url: str, namespace: str, sha256: str) -> None:
-        """Removes a namespace's code package from the store and from that node."""
-        await self._call("DELETE", base_url, f"/v1/code/{_part(namespace)}/{_part(sha256)}")
+    async def delete_code(self, base_url: str, namespace: str, sha256: str) -> Removal:
+        """Removes a namespace's code package from the store and from that node; what there was."""
+        answer = await self._call("DELETE", base_url, f"/v1/code/{_part(namespace)}/{_part(sha256)}")
+        return Removal.model_validate(answer)
 
     async def start_snapshot(self, base_url: str, snapshot_id: str, request: SnapshotRequest) -> SnapshotJob:
         """Begins a snapshot, or tells of the one begun before under this id."""
@@ -99,10 +110,14 @@ class Agents:
                 return None
             raise
 
-    async def delete_snapshot(self, base_url: str, snapshot_id: str, *, store: bool) -> None:
-        """Removes a snapshot from that node, and with ``store`` from the store as well."""
-        query = "?store=true" if store else ""
-        await self._call("DELETE", base_url, f"/v1/snapshots/{_part(snapshot_id)}{query}", timeout=_MATERIALISE)
+    async def delete_snapshot(self, base_url: str, snapshot_id: str, *, store: bool) -> Removal:
+        """Removes a snapshot from that node, and with ``store`` from the store as well; what there was."""
+        path = f"/v1/snapshots/{_part(snapshot_id)}" + ("?store=true" if store else "")
+        return Removal.model_validate(await self._call("DELETE", base_url, path, timeout=_MATERIALISE))
+
+    async def keep(self, base_url: str, kept: Kept) -> Removal:
+        """Tells a node all that exists; it removes what else it has of before."""
+        return Removal.model_validate(await self._call("POST", base_url, "/v1/keep", kept, timeout=_MATERIALISE))
 
     async def uninstall(self, base_url: str) -> None:
         """Takes Thaw's runtime off the node."""

@@ -12,12 +12,12 @@ import structlog
 
 from thaw import names
 from thaw.api.base import Model
-from thaw.api.node import GrantRequest
+from thaw.api.node import GrantRequest, Removal
 from thaw.build import common, objects
 from thaw.build.init_pod import init_pod, trial_pod
 from thaw.decide import actions as do
-from thaw.decide.plan import Plan
-from thaw.errors import Conflict, NodeError, NotFound
+from thaw.decide.plan import Event, Plan
+from thaw.errors import Conflict, NodeError, NodeInvalid, NotFound
 from thaw.kube.agents import Agents
 from thaw.kube.client import Kube, Object
 from thaw.kube.events import Events
@@ -35,6 +35,7 @@ from thaw.settings import Settings
 
 _GATEWAYS_OWN = ("lastInvokedTime", "unusable")
 """Fields of a status that the gateways write, and the operator only reads."""
+_NOTE = 2000
 log = structlog.get_logger(__name__)
 _AT_ONCE = 8
 """Agents that are asked at the same time."""
@@ -48,21 +49,30 @@ _KINDS: dict[do.Deletable, Kind] = {
 }
 
 
-async def _all(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
+async def _all(calls: Iterable[Coroutine[Any, Any, Removal]]) -> list[Removal]:
     """Makes the same call to many agents, a few at a time; each is asked, also when another refuses.
 
     :raises NodeError: the first refusal.
     """
     few = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(call: Coroutine[Any, Any, None]) -> None:
+    async def one(call: Coroutine[Any, Any, Removal]) -> Removal:
         async with few:
-            await call
+            return await call
 
     outcomes = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
     for outcome in outcomes:
-        if outcome is not None:
+        if isinstance(outcome, BaseException):
             raise outcome
+    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+
+
+def _record(removals: Iterable[Removal]) -> str:
+    """What was removed where, by node; a node that had nothing is named as well, for it was asked."""
+    found: dict[str, list[str]] = {}
+    for removal in removals:
+        found.setdefault(removal.node, []).extend(removal.removed)
+    return "; ".join(f"node {node}: {', '.join(had) or 'had nothing'}" for node, had in sorted(found.items()))
 
 
 @dataclass(frozen=True)
@@ -130,15 +140,19 @@ class Applier:
                 await self._try_restore(subject, action)
             case do.Vouch():
                 await self._vouch(action)
-            case do.DropJob() | do.PurgeSnapshot():
+            case do.DropJob():
                 await self._delete_snapshot(action.snapshot_uid, action.agents)
+            case do.PurgeSnapshot():
+                removals = await self._delete_snapshot(action.snapshot_uid, action.agents)
+                await self._purged(subject, f"Snapshot {subject.name}", removals)
             case do.ForgetPod():
                 await self._forget(action)
             case do.WriteSnapshotStatus():
                 snapshot = replace(subject, kind=SNAPSHOT, name=action.name, uid=action.uid)
                 await self._write_status(snapshot, None, action.status)
             case do.PurgeCode():
-                await _all(self._agents.delete_code(agent, subject.namespace, action.sha256) for agent in action.agents)
+                calls = (self._agents.delete_code(a, subject.namespace, action.sha256) for a in action.agents)
+                await self._purged(subject, f"package {action.sha256[:12]}", await _all(calls))
             case do.Delete():
                 await self._delete(subject, action)
             case do.PublishVersion():
@@ -274,21 +288,17 @@ class Applier:
             cold_fallback=False,
             token=secrets.token_urlsafe(32),
         )
-        said = {names.ANNOTATION_GRANTED: "true"}
+        said = names.ANNOTATION_GRANTED, "true"
         try:
             await self._agents.grant(action.agent, action.pod_uid, grant)
         except NodeError as e:
             if e.code != "SnapshotUnusable":
                 raise
-            said = {names.ANNOTATION_REFUSED: e.message}
-        meta = {"uid": action.pod_uid, "annotations": said}
-        await self._kube.patch(POD, subject.namespace, action.pod, {"metadata": meta})
+            said = names.ANNOTATION_REFUSED, e.message
+        await self._note(subject.namespace, action.pod, action.pod_uid, *said)
 
     async def _vouch(self, action: do.Vouch) -> None:
-        """Grants the pod and begins its snapshot.
-
-        :raises NodeInvalid: the version's code cannot be unpacked, and no further try will help.
-        """
+        """Grants the pod and begins its snapshot; code that can never be unpacked is noted on the pod."""
         request = action.request.model_copy(update={"token": secrets.token_urlsafe(32)})
         code = action.template.spec.code
         grant = GrantRequest(
@@ -299,8 +309,17 @@ class Applier:
             code=None if code.image else code,
             token=request.token,
         )
-        await self._agents.grant(action.agent, request.pod_uid, grant)
+        try:
+            await self._agents.grant(action.agent, request.pod_uid, grant)
+        except NodeInvalid as e:
+            await self._note(request.namespace, request.name, request.pod_uid, names.ANNOTATION_REFUSED, e.message)
+            return
         await self._agents.start_snapshot(action.agent, action.snapshot_uid, request)
+
+    async def _note(self, namespace: str, pod: str, uid: str, key: str, value: str) -> None:
+        """What an agent said of a pod, where the next look at the pod finds it."""
+        meta = {"uid": uid, "annotations": {key: value[:_NOTE]}}
+        await self._kube.patch(POD, namespace, pod, {"metadata": meta})
 
     async def _forget(self, action: do.ForgetPod) -> None:
         try:
@@ -308,17 +327,25 @@ class Applier:
         except NodeError as e:
             log.info("agent not told that a pod is done with", pod=action.pod_uid, error=str(e))
 
-    async def _delete_snapshot(self, uid: str, agents: tuple[str, ...]) -> None:
+    async def _purged(self, subject: Subject, what: str, removals: list[Removal]) -> None:
+        """Leaves a record of what was removed where, and when, as an Event and as a line of the log."""
+        record = _record(removals)
+        log.info("purged", what=what, namespace=subject.namespace, object=subject.name, removed=record)
+        event = Event("Normal", "Purged", f"{what} is gone from every place: {record or 'no node has an agent'}")
+        await self._events.write(subject.kind, subject.namespace, subject.name, subject.uid, event)
+
+    async def _delete_snapshot(self, uid: str, agents: tuple[str, ...]) -> list[Removal]:
         """From every node and from the store.
 
         A store that they share is cleared by the first, when no other has a job left that writes to it; then the others
         look again, for what they took from it meanwhile.
         """
         if not self._settings.store_shared:
-            await _all(self._agents.delete_snapshot(agent, uid, store=True) for agent in agents)
-            return
+            return await _all(self._agents.delete_snapshot(agent, uid, store=True) for agent in agents)
+        removals = []
         for some, store in ((agents[1:], False), (agents[:1], True), (agents[1:], False)):
-            await _all(self._agents.delete_snapshot(agent, uid, store=store) for agent in some)
+            removals += await _all(self._agents.delete_snapshot(agent, uid, store=store) for agent in some)
+        return removals
 
     # ------------------------------------------------------------ objects
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,7 +80,7 @@ class Observer:
             return None
         function = Function.model_validate(raw)
         siblings, refs = await self._versions(namespace, name)
-        packages = _noted_packages(function)
+        packages = _noted_packages(function.metadata.annotations)
         deleting = function.metadata.deletion_timestamp is not None
         replaced = {p for p in packages if deleting or p != templates.package(function.spec)}
         if deleting:
@@ -97,9 +97,7 @@ class Observer:
             aliases=tuple(_ref(a.metadata.name, a.metadata.uid, a.metadata.deletion_timestamp) for a in aliases),
             pods=await self._pods(namespace, f"{names.LABEL_FUNCTION}={name}") if deleting else (),
             packages=packages,
-            shared_packages=await self._used_packages(namespace, but_function=function.metadata.uid)
-            if replaced
-            else frozenset(),
+            shared_packages=await self._shared_packages(function, replaced) if replaced else frozenset(),
             nodes=self._copies.nodes(),
             limits=self._limits,
         )
@@ -134,6 +132,19 @@ class Observer:
             instances=await self._pods(namespace, f"{makes}={names.ROLE_INSTANCE}") if deleting else (),
             nodes=self._copies.nodes(),
         )
+
+    async def all_packages(self) -> set[str]:
+        """``namespace/sha256`` of every code package that a Function or a version of the cluster refers to."""
+        functions, _ = await self._kube.list(FUNCTION)
+        revisions, _ = await self._kube.list(CONTROLLER_REVISION, labels=names.LABEL_FUNCTION)
+        used = [(f["metadata"]["namespace"], f["spec"]) for f in functions]
+        used += [(r["metadata"]["namespace"], r["data"]["spec"]) for r in revisions]
+        noted = {
+            f"{f['metadata']['namespace']}/{package}"
+            for f in functions
+            for package in _noted_packages(f["metadata"].get("annotations", {}))
+        }
+        return noted | {f"{namespace}/{package}" for namespace, spec in used for package in _packages([spec])}
 
     # ------------------------------------------------------------ a version, by where it is in its life
 
@@ -280,6 +291,14 @@ class Observer:
         claim = meta.get("annotations", {}).get(CLAIM + function, "")
         return Numbers(int(last) if last.isdigit() else 0, claim, meta["resourceVersion"])
 
+    async def _shared_packages(self, function: Function, packages: set[str]) -> frozenset[str]:
+        """Those that another Function, a version, or an instance of older code that still runs uses."""
+        meta = function.metadata
+        used = await self._used_packages(meta.namespace, but_function=meta.uid)
+        pods, _ = await self._kube.list(POD, meta.namespace, f"{names.LABEL_FUNCTION}={meta.name}")
+        running = {pod["metadata"].get("labels", {}).get(names.LABEL_PACKAGE) for pod in pods}
+        return frozenset(used | {p for p in packages if names.package_label(p) in running})
+
     async def _used_packages(
         self, namespace: str, *, but_function: str = "", but_revision: Ref | None = None
     ) -> frozenset[str]:
@@ -301,10 +320,10 @@ class Observer:
 # ---------------------------------------------------------------- from the API's dictionaries
 
 
-def _noted_packages(function: Function) -> tuple[str, ...]:
+def _noted_packages(annotations: Mapping[str, str]) -> tuple[str, ...]:
     """What :class:`thaw.decide.actions.RememberPackages` noted. Whoever may edit the Function may edit this as well,
     and it becomes part of the agents' paths: anything but a hash is passed over."""
-    noted = function.metadata.annotations.get(PACKAGES, "").split(",")
+    noted = annotations.get(PACKAGES, "").split(",")
     return tuple(package for package in noted if _SHA256.fullmatch(package))
 
 

@@ -7,6 +7,7 @@ one whose paths lead elsewhere, whose sizes do not add up or whose modes mean mo
 from __future__ import annotations
 
 import re
+from math import inf
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -198,8 +199,8 @@ class SnapshotStore(Protocol):
         """Whether a snapshot is committed."""
         ...
 
-    def list_ids(self) -> list[str]:
-        """The ids of all committed snapshots."""
+    def list_ids(self, before: float = inf) -> list[str]:
+        """The ids of all snapshots that were committed before a Unix time."""
         ...
 
     def delete(self, snapshot_id: str) -> int:
@@ -221,6 +222,10 @@ class SnapshotStore(Protocol):
         """
         ...
 
-    def delete_code(self, namespace: str, sha256: str) -> None:
-        """Removes a namespace's code package; also when there is none."""
+    def delete_code(self, namespace: str, sha256: str) -> bool:
+        """Removes a namespace's code package; tells whether there was one."""
+        ...
+
+    def list_code(self, before: float) -> list[tuple[str, str]]:
+        """Namespace and hash of all code packages that were put before a Unix time."""
         ...

@@ -19,6 +19,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +129,9 @@ class ChunkStore:
         """See :meth:`SnapshotStore.exists`."""
         return self._bucket.modified(_manifest_path(check_id(snapshot_id))) is not None
 
-    def list_ids(self) -> list[str]:
+    def list_ids(self, before: float = inf) -> list[str]:
         """See :meth:`SnapshotStore.list_ids`."""
-        paths = (path for path, _ in self._bucket.list("snapshots"))
+        paths = (path for path, written in self._bucket.list("snapshots") if written < before)
         return sorted(path.split("/")[1] for path in paths if path.endswith("/manifest.json"))
 
     def delete(self, snapshot_id: str) -> int:
@@ -170,9 +171,17 @@ class ChunkStore:
             raise SnapshotCorrupt(f"the stored package {sha256} does not hash to its name")
         return data
 
-    def delete_code(self, namespace: str, sha256: str) -> None:
+    def delete_code(self, namespace: str, sha256: str) -> bool:
         """See :meth:`SnapshotStore.delete_code`."""
-        self._bucket.remove(_code_path(namespace, sha256))
+        path = _code_path(namespace, sha256)
+        there = self._bucket.modified(path) is not None
+        self._bucket.remove(path)
+        return there
+
+    def list_code(self, before: float) -> list[tuple[str, str]]:
+        """See :meth:`SnapshotStore.list_code`."""
+        found = (path.removeprefix("code/").split("/") for path, put in self._bucket.list("code") if put < before)
+        return [(parts[0], parts[1].removesuffix(".zip")) for parts in found if len(parts) == 2]
 
     # ------------------------------------------------------------ pieces
 

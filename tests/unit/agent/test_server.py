@@ -14,6 +14,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from thaw.agent.errors import Refused
+from thaw.agent.leftovers import Leftovers
 from thaw.agent.packages import zip_hash
 from thaw.agent.server import Api, Node
 from thaw.api.node import GrantRequest, NodeInfo
@@ -46,6 +47,7 @@ class Clients:
             instances=world.instances,
             cache=world.cache,
             jobs=world.jobs,
+            leftovers=Leftovers(world.cache, world.store, world.jobs),
             store=world.store,
             metrics=world.metrics,
             uninstall=uninstall,
@@ -91,6 +93,7 @@ CALLS = [
     ("PUT", "/v1/snapshots/s1", {"operator"}),
     ("GET", "/v1/snapshots/s1", {"operator", "gateway"}),
     ("DELETE", "/v1/snapshots/s1?store=true", {"operator"}),
+    ("POST", "/v1/keep", {"operator"}),
     ("POST", "/v1/uninstall", {"operator"}),
 ]
 

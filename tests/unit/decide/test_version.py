@@ -137,8 +137,10 @@ ROWS: list[tuple[str, ObservedVersion, str, str, str, list[str], list[str]]] = [
      "Creating", [], []),
     ("M20 not when checkpointed", numbered(pod=DEAD, job=seen.job("store")), "Snapshotting", "Pending", "Creating",
      [], []),
-    ("M21 vouch", numbered(), "Initialising", "Pending", "Creating", ["Vouch"], []),
-    ("M22 under way", numbered(job=seen.job("checkpoint")), "Snapshotting", "Pending", "Creating", [], []),
+    ("M21 code refused", numbered(pod=seen.pod(refused="not a zip")), "InvalidConfiguration", "Failed",
+     "InvalidConfiguration", [], ["Delete", "ForgetPod", "Delete"]),
+    ("M22 vouch", numbered(), "Initialising", "Pending", "Creating", ["Vouch"], []),
+    ("M23 under way", numbered(job=seen.job("checkpoint")), "Snapshotting", "Pending", "Creating", [], []),
 ]  # fmt: skip
 
 

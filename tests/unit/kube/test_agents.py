@@ -149,6 +149,7 @@ async def test_the_token_is_read_anew_for_every_call(agent: Agent) -> None:
     agent.status, agent.body = 204, b""
     await agent.client.drop(agent.url, "uid")
     agent.token.write_text("second\n")
+    agent.status, agent.body = 200, b'{"node": "n", "removed": ["cache"]}'
     await agent.client.delete_snapshot(agent.url, "s", store=True)
     agent.token.unlink()
     with pytest.raises(NodeError) as e:
@@ -173,7 +174,7 @@ async def test_packages_are_sent_as_they_are_and_requests_as_json(agent: Agent) 
 
 async def test_what_it_is_asked_for_is_one_part_of_the_path(agent: Agent) -> None:
     """A package's name came from an annotation: it must not become another of the agent's calls."""
-    agent.status, agent.body = 204, b""
+    agent.status, agent.body = 200, b'{"node": "n"}'
     await agent.client.delete_code(agent.url, "ns", "../snapshots/s?store=true")
     assert agent.seen[0][1] == "/v1/code/ns/..%2Fsnapshots%2Fs%3Fstore=true"
     for name in ("", ".", ".."):

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from thaw.api.node import Removal
 from thaw.decide import actions as do
-from thaw.decide.plan import Plan
+from thaw.decide.plan import Event, Plan
 from thaw.errors import Conflict, NodeError
 from thaw.kube.apply import Applier, Subject
 from thaw.kube.client import Object
@@ -28,14 +29,16 @@ class FakeAgents:
         self.at_once = self.most = 0
         self.refuses = ""
 
-    async def delete_snapshot(self, agent: str, _uid: str, *, store: bool) -> None:
+    async def delete_snapshot(self, agent: str, _uid: str, *, store: bool) -> Removal:
         await self._work(agent)
         self.calls.append((agent, store))
+        return Removal(node=agent, removed=("cache", "3 chunks") if store else ())
 
-    async def delete_code(self, agent: str, namespace: str, _sha256: str) -> None:
+    async def delete_code(self, agent: str, namespace: str, _sha256: str) -> Removal:
         await self._work(agent)
         assert namespace == SUBJECT.namespace
         self.code.append(agent)
+        return Removal(node=agent, removed=("package",))
 
     async def _work(self, agent: str) -> None:
         self.at_once += 1
@@ -63,14 +66,28 @@ class FakeKube:
         return {"spec": {"functionName": self.versions[name]}}
 
 
+class FakeEvents:
+    """Remembers what was told."""
+
+    def __init__(self) -> None:
+        self.told: list[Event] = []
+
+    async def write(self, _kind: Kind, _namespace: str, _name: str, _uid: str, event: Event) -> None:
+        self.told.append(event)
+
+
 async def carry_out(
     agents: FakeAgents | None, action: do.Action, store_shared: bool = True, kube: FakeKube | None = None
-) -> None:
+) -> list[Event]:
+    """Does it; what was told about it."""
     nothing: Any = None
     agents_: Any = agents
     kube_: Any = kube
-    applier = Applier(kube_, agents_, nothing, Settings(store_shared=store_shared))
+    events: Any = FakeEvents()
+    applier = Applier(kube_, agents_, events, Settings(store_shared=store_shared))
     await applier.apply(SUBJECT, nothing, Plan(actions=(action,)))
+    told: list[Event] = events.told
+    return told
 
 
 @pytest.mark.parametrize("action", [do.PurgeSnapshot, do.DropJob])
@@ -86,6 +103,21 @@ async def test_each_clears_a_store_of_its_own(action: Callable[..., do.Action]) 
     agents = FakeAgents()
     await carry_out(agents, action("uid", ("a", "b")), store_shared=False)
     assert sorted(agents.calls) == [("a", True), ("b", True)]
+
+
+async def test_a_purge_leaves_a_record_of_what_was_where() -> None:
+    told = await carry_out(FakeAgents(), do.PurgeSnapshot("uid", ("b", "a")))
+    assert [e.reason for e in told] == ["Purged"]
+    assert told[0].message == "Snapshot s is gone from every place: node a: had nothing; node b: cache, 3 chunks"
+    told = await carry_out(FakeAgents(), do.PurgeCode("a" * 64, ("a",)))
+    assert told[0].message == "package aaaaaaaaaaaa is gone from every place: node a: package"
+
+
+async def test_a_purge_that_one_node_refuses_leaves_no_record() -> None:
+    agents = FakeAgents()
+    agents.refuses = "b"
+    with pytest.raises(NodeError):
+        await carry_out(agents, do.PurgeSnapshot("uid", ("a", "b")))
 
 
 async def test_many_agents_are_asked_a_few_at_a_time_and_each_also_when_one_refuses() -> None:
