@@ -13,8 +13,10 @@ READERS = ("os.environ.get", "os.getenv")
 
 
 def reads(module: Module) -> Iterator[Sighting]:
-    """Each place at which a module asks for an access key."""
+    """Each place at which a module takes an access key for given; a module that asks whether there is one does not."""
     names = _names_of_os(module.tree)
+    if any(key in ast.unparse(test) for test in _tests(module.tree) for key in KEYS):
+        return
     for node in ast.walk(module.tree):
         key: ast.expr | None = None
         if (
@@ -28,6 +30,15 @@ def reads(module: Module) -> Iterator[Sighting]:
         if isinstance(node, ast.expr) and isinstance(key, ast.Constant) and key.value in KEYS:
             place = (module.path, node.lineno, node.col_offset + 1, node.end_lineno or node.lineno)
             yield Sighting("TH303", *place, f"os.environ['{key.value}']", Bond.DONE)
+
+
+def _tests(tree: ast.Module) -> Iterator[ast.expr]:
+    """Conditions, and memberships wherever they are."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert):
+            yield node.test
+        elif isinstance(node, ast.BoolOp | ast.Compare):
+            yield node
 
 
 def _names_of_os(tree: ast.Module) -> dict[str, str]:

@@ -29,8 +29,8 @@ from thaw.lint.values import (
 
 MAX_DEPTH = 20
 """Calls within calls that are followed."""
-MAX_STATEMENTS = 100_000
-"""Of one analysis; then calls are not followed any more. A guard against code that calls itself in ever new ways."""
+MAX_STATEMENTS = 20_000
+"""Of one module's import; then its calls are not followed any more. A guard against helpers that call helpers, each twice."""
 
 HOOKS = {
     "snapshot_restore_py.register_before_snapshot": "before",
@@ -38,6 +38,7 @@ HOOKS = {
 }
 SERVICE_FACTORIES = ("client", "resource", "create_client")
 ENVIRONMENT = ("os.environ.get", "os.getenv", "os.environ.setdefault")
+CONTAINERS = ("contextlib.closing", "list", "tuple", "dict", "set")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class Arguments:
     def __iter__(self) -> Iterator[Value]:
         yield from self.positional
         yield from self.named.values()
+
+    def first(self) -> Value:
+        """The first, which for a client is its service's name."""
+        return self.positional[0] if self.positional else self.named.get("service_name", Value())
 
     def marks(self) -> Marks:
         """Of all of them."""
@@ -304,43 +309,48 @@ class Evaluator(ABC):
         return Value(thing)
 
     def _call_outside(self, path: str, receiver: Object | None, arguments: Arguments, site: Site) -> Value:
-        first = arguments.positional[0] if arguments.positional else arguments.named.get("service_name", Value())
-        last = path.rpartition(".")[2]
+        """A call of something that is not of the code under analysis."""
+        known = self._call_known(path, arguments, site)
+        if known is not None:
+            return known
+        first, last = arguments.first(), path.rpartition(".")[2]
+        if receiver is not None and last in patterns.ENDINGS:
+            self.end(Value(receiver))
+        if site.discarded:
+            self._handed_over(path, receiver, arguments)
+        service = repr(first.what.text) if last in SERVICE_FACTORIES and isinstance(first.what, Literal) else ""
+        result = Object(f"{path}({service})")
+        held_by = Value(receiver).all_marks()
+        if path not in patterns.MEASURES:
+            result.marks.update(computed(arguments.marks()), computed(held_by))
+        if last[:1].isupper() or path in CONTAINERS:
+            result.attributes.update(arguments.attributes())
+        if last[:1].isupper() or last in patterns.BORROWING:
+            result.marks.update(held_by)
+        return self._seen(result.path, result, site, receiver, first)
+
+    def _call_known(self, path: str, arguments: Arguments, site: Site) -> Value | None:
+        """A call of a function whose result is known better than by its name."""
+        first = arguments.first()
         if path in HOOKS:
             rest = Arguments(arguments.positional[1:], arguments.named)
             self.hooks[HOOKS[path]].append(Hook(first, rest, site))
             return first
-        if path in ("functools.partial", "asyncio.run", "typing.cast", "iter", "reversed"):
-            return arguments.positional[-1] if path == "typing.cast" and arguments.positional else first
+        if path in ("functools.partial", "asyncio.run", "iter", "reversed"):
+            return first
         if path == "map":
-            return Value(
-                Object("list", attributes={"0": self.invoke(first, Arguments(arguments.positional[1:]), site)})
-            )
-        key = key_of(first)
-        if path in ENVIRONMENT and key:
+            mapped = self.invoke(first, Arguments(arguments.positional[1:]), site)
+            return Value(Object("list", attributes={"0": mapped}))
+        if path in ENVIRONMENT and (key := key_of(first)):
             return self._seen(f"os.environ{key}", Object(), site)
-        if receiver is not None and last in patterns.ENDINGS:
-            self.end(Value(receiver))
-        if site.discarded:
-            self._handed_over(path, receiver, arguments, site)
-        service = repr(first.what.text) if last in SERVICE_FACTORIES and isinstance(first.what, Literal) else ""
-        result = Object(f"{path}({service})")
-        if path not in patterns.FORGETTING:
-            result.marks.update(computed(arguments.marks()), computed(receiver.marks) if receiver else ())
-        if last[:1].isupper() or path in ("contextlib.closing", "list", "tuple", "dict", "set"):
-            result.attributes.update(arguments.attributes())
-        if receiver is not None and last in patterns.BORROWING:
-            result.marks.update(Value(receiver).all_marks())
-        return self._seen(result.path, result, site, receiver, first)
+        return None
 
-    def _handed_over(self, path: str, receiver: Object | None, arguments: Arguments, site: Site) -> None:
+    def _handed_over(self, path: str, receiver: Object | None, arguments: Arguments) -> None:
         """A call for its effect: what it was given may stay with its object, or somewhere out of sight."""
-        if path in patterns.FORGETTING or path.rpartition(".")[2] in patterns.REMARKS:
-            return
-        if receiver is not None:
+        if receiver is not None and path.rpartition(".")[2] not in patterns.REMARKS:
             receiver.take(arguments.marks())
-        elif site.call is not None:
-            self.keep(computed(arguments.marks()), f"{ast.unparse(site.call.func)}(…)")
+        elif receiver is None and patterns.keeps(path):
+            self.keep(computed(arguments.marks()), f"{path}(…)")
 
     # Sightings
 

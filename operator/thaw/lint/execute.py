@@ -37,9 +37,10 @@ class Executor(Evaluator):
         if module.path not in self.modules:
             frame = Frame(module, names={"__name__": Value(Literal("")), "__file__": Value(Literal(module.path))})
             self.modules[module.path] = frame
-            calls, self._calls = self._calls, []
+            before = self._calls, self.statements
+            self._calls, self.statements = [], 0
             self.run(module.tree.body, frame)
-            self._calls = calls
+            self._calls, self.statements = before
         return self.modules[module.path]
 
     def run_hook(self, hook: Hook) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,7 @@ class Pattern:
     :param name: a regular expression that fits the whole name.
     :param bearer: what bears the sighting: the call's result, the object whose method it is, or the first argument.
     :param wants: only with one of these keyword arguments, given as something else than ``None``.
+    :param most: only with so many positional arguments at most: ``time.gmtime(0)`` asks no clock.
     :param unless: not with this keyword argument and value.
     """
 
@@ -29,11 +31,14 @@ class Pattern:
     bond: Bond = Bond.VALUE
     bearer: Literal["result", "receiver", "argument"] = "result"
     wants: tuple[str, ...] = ()
+    most: int | None = None
     unless: tuple[tuple[str, bool], ...] = ()
 
     def fits(self, name: str, call: ast.Call | None) -> bool:
         """Whether this call (None for a read) is a sighting."""
         if not self.name.fullmatch(name):
+            return False
+        if self.most is not None and call is not None and len(call.args) > self.most:
             return False
         given = {k.arg: k.value for k in call.keywords} if call else {}
         if self.wants and not any(n in given and not _is(given[n], None) for n in self.wants):
@@ -51,12 +56,13 @@ def _of(*names: str) -> re.Pattern[str]:
 
 CLIENT = r"(boto3|boto3(\.session)?\.Session\(\)|botocore\.session\.(get_session|Session)\(\))\.(client|create_client)"
 RESOURCE = r"(boto3|boto3(\.session)?\.Session\(\))\.resource\([^)]*\)(\.[A-Z]\w*\(\))*"
-_SESSION = r"(boto3\.setup_default_session|boto3(\.session)?\.Session)"
 _HTTP = r"(get|post|put|patch|delete|head|options|request|send|stream)"
 _HTTP_POOL = r"(requests(\.sessions)?\.[sS]ession\(\)|httpx\.(Async)?Client\(\)|urllib3\.PoolManager\(\))"
 _NUMPY = r"numpy\.random"
 _SEEDED = rf"random\.Random|{_NUMPY}\.(default_rng|RandomState|Generator|PCG64|MT19937|Philox|SFC64|SeedSequence)"
 _STATE = r"(?!seed\b|getstate\b|setstate\b|get_state\b|set_state\b|bit_generator\b)"
+
+KEY_ARGUMENTS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 
 PATTERNS: tuple[Pattern, ...] = (
     # Randomness and identifiers.
@@ -106,19 +112,22 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "TH201",
         _of(
-            r"time\.(time|time_ns|monotonic|monotonic_ns|perf_counter|perf_counter_ns|localtime|gmtime|ctime|strftime)\(\)",
+            r"time\.(time|time_ns|monotonic|monotonic_ns|perf_counter|perf_counter_ns)\(\)",
             r"datetime\.datetime\.(now|utcnow|today)\(\)",
             r"datetime\.date\.today\(\)",
             r"(arrow\.(now|utcnow)|pendulum\.(now|today)|pandas\.Timestamp\.(now|today|utcnow))\(\)",
             r"django\.utils\.timezone\.now\(\)",
         ),
     ),
+    Pattern("TH201", _of(r"time\.(localtime|gmtime|ctime)\(\)"), most=0),
+    Pattern("TH201", _of(r"time\.strftime\(\)"), most=1),
     # Credentials.
+    Pattern("TH301", _of(r"boto3\.setup_default_session\(\)"), Bond.DONE, wants=KEY_ARGUMENTS),
     Pattern(
         "TH301",
-        _of(rf"{_SESSION}\(\)", rf"({CLIENT}|boto3(\.session)?(\.Session\(\))?\.resource)\([^)]*\)"),
-        Bond.DONE,
-        wants=("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
+        _of(r"boto3(\.session)?\.Session\(\)", rf"({CLIENT}|boto3(\.session)?(\.Session\(\))?\.resource)\([^)]*\)"),
+        Bond.HELD,
+        wants=KEY_ARGUMENTS,
     ),
     Pattern(
         "TH302",
@@ -214,57 +223,33 @@ PATTERNS: tuple[Pattern, ...] = (
 )
 
 ENDINGS = frozenset(
-    [
-        "close",
-        "disconnect",
-        "dispose",
-        "shutdown",
-        "join",
-        "wait",
-        "communicate",
-        "terminate",
-        "kill",
-        "stop",
-        "quit",
-        "seed",
-        "aclose",
-        "clear",
-        "logout",
-        "unbind",
-    ]
+    ("close", "aclose", "disconnect", "dispose", "logout", "quit", "unbind", "clear")
+    + ("join", "wait", "communicate", "shutdown", "stop", "terminate", "kill")
+    + ("seed",)
 )
 """Methods after which nothing is open, running or seeded any more."""
 
-REMARKS = frozenset(["debug", "info", "warning", "warn", "error", "exception", "critical", "log"])
+REMARKS = frozenset(("debug", "info", "warning", "warn", "error", "exception", "critical", "log"))
 """Methods that write a line and keep nothing."""
 
-FORGETTING = frozenset(
-    [
-        "print",
-        "len",
-        "isinstance",
-        "issubclass",
-        "type",
-        "bool",
-        "id",
-        "callable",
-        "hasattr",
-        "warnings.warn",
-        "time.sleep",
-        "random.seed",
-        "numpy.random.seed",
-        "sys.stdout.write",
-        "sys.stderr.write",
-        "sys.stdout.flush",
-        "sys.exit",
-    ]
-)
-"""Functions that keep nothing of their arguments and whose result says nothing of them."""
+MEASURES = frozenset(("len", "isinstance", "issubclass", "type", "bool", "id", "callable", "hasattr"))
+"""Functions whose result says nothing of what made their argument unique."""
 
-BORROWING = frozenset(["cursor", "makefile", "channel", "begin", "execution_options"])
-"""Methods whose result keeps its connection open."""
+BORROWING = frozenset(("cursor", "makefile", "channel", "begin", "execution_options", "client", "resource"))
+"""Methods whose result keeps alive what their object holds."""
 
 
 def find(name: str, call: ast.Call | None) -> Pattern | None:
     """The pattern that fits, if any."""
     return next((p for p in PATTERNS if p.fits(name, call)), None)
+
+
+def keeps(function: str) -> bool:
+    """Whether a function that is called for its effect may keep what it is given.
+
+    The standard library's do not, but for the environment and ``setattr``; of other packages' one cannot know.
+    """
+    package, dot, _ = function.partition(".")
+    if function == "setattr" or function.startswith(("os.environ.", "os.putenv")):
+        return True
+    return bool(dot) and package not in sys.stdlib_module_names

@@ -15,6 +15,7 @@ STARTED = time.time()  # expect: TH201
 BEGAN = time.monotonic()  # expect: TH201
 EXPIRES = dt.utcnow() + datetime.timedelta(hours=1)  # expect: TH201
 TODAY = date.today().isoformat()  # expect: TH201
+YEAR = time.strftime("%Y")  # expect: TH201
 UNREAD = time.time()
 
 
@@ -27,4 +28,4 @@ def since(day=date.today()):  # expect: TH201
 
 
 def handler(event, context):
-    return [HOST, STARTED, time.monotonic() - BEGAN, EXPIRES, TODAY]
+    return [HOST, YEAR, STARTED, time.monotonic() - BEGAN, EXPIRES, TODAY]

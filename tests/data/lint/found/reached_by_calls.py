@@ -66,6 +66,7 @@ def with_closure():
 
 def tag(value):
     def decorate(function):
+        function.tag = value
         return function
 
     return decorate

@@ -3,6 +3,7 @@ import uuid as ids
 from uuid import uuid4 as new_id, uuid1
 
 import numpy as np
+import sentry_sdk
 from numpy import random as npr
 
 INSTANCE_ID = ids.uuid4()  # expect: TH101
@@ -19,6 +20,7 @@ BY_NAME = {name: ids.uuid4() for name in HOSTS}  # expect: TH101
 CACHE = {}
 CACHE["id"] = new_id()  # expect: TH101
 CACHE.setdefault("other", new_id())  # expect: TH101
+sentry_sdk.set_tag("instance", new_id())  # expect: TH101
 SEEN = []
 SEEN.append(new_id())  # expect: TH101
 SAMPLED = random.random() < 0.1  # expect: TH101
