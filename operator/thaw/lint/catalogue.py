@@ -1,7 +1,7 @@
 """The rules themselves.
 
 Sources: AWS Lambda developer guide, "Handling uniqueness with Lambda SnapStart", "Maximize Lambda SnapStart
-performance" (networking) and "Lambda SnapStart runtime hooks"; for what Thaw adds, the node contract in ``hack/design``.
+performance" (networking) and "Lambda SnapStart runtime hooks"; what Thaw adds is in the node contract, ``hack/design``.
 """
 
 from __future__ import annotations
@@ -156,8 +156,8 @@ RULES: tuple[Rule, ...] = (
         severity=Severity.WARNING,
         says="gives every instance restored from the snapshot the same file",
         why=(
-            "The usual folder for such files is each instance's own, one named with `dir=` may be a shared volume: there all instances "
-            "write the one file whose name was drawn before the snapshot."
+            "The usual folder for such files is each instance's own, one named with `dir=` may be a shared volume: "
+            "there all instances write the one file whose name was drawn before the snapshot."
         ),
         fix="Make it in the handler, or leave out `dir`.",
         bad=_code("""

@@ -30,7 +30,7 @@ from thaw.lint.values import (
 MAX_DEPTH = 20
 """Calls within calls that are followed."""
 MAX_STATEMENTS = 20_000
-"""Of one module's import; then its calls are not followed any more. A guard against helpers that call helpers, each twice."""
+"""Of one module's import; then its calls are not followed any more. A guard against helpers that call each other."""
 
 HOOKS = {
     "snapshot_restore_py.register_before_snapshot": "before",

@@ -222,11 +222,9 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
 )
 
-ENDINGS = frozenset(
-    ("close", "aclose", "disconnect", "dispose", "logout", "quit", "unbind", "clear")
-    + ("join", "wait", "communicate", "shutdown", "stop", "terminate", "kill")
-    + ("seed",)
-)
+CLOSING = frozenset(("close", "aclose", "disconnect", "dispose", "logout", "quit", "unbind", "clear"))
+STOPPING = frozenset(("join", "wait", "communicate", "shutdown", "stop", "terminate", "kill"))
+ENDINGS = CLOSING | STOPPING | {"seed"}
 """Methods after which nothing is open, running or seeded any more."""
 
 REMARKS = frozenset(("debug", "info", "warning", "warn", "error", "exception", "critical", "log"))

@@ -1,4 +1,4 @@
-"""Functions as people write them, in tests/data/lint: ``clean`` ones, and ``found`` with a comment at each expected finding."""
+"""Functions as people write them: ``clean`` ones, and ``found`` with a comment at each expected finding."""
 
 from __future__ import annotations
 
