@@ -10,6 +10,7 @@ import pytest
 from thaw import __version__
 from thaw.cli.main import main
 
+ROOT = Path(__file__).resolve().parents[3]
 BAD = "import uuid\n\nINSTANCE_ID = uuid.uuid4()\n"
 
 
@@ -47,6 +48,11 @@ def test_findings_are_exit_code_1_with_place_line_reason_and_fix(thaw, tmp_path:
     assert lines[3].startswith("    why: Import runs once, before the snapshot")
     assert lines[4].startswith("    fix: Make it in the handler")
     assert lines[5] == "1 file checked: 1 finding"
+
+
+def test_the_readmes_example_is_real(thaw, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT / "tests" / "data" / "lint" / "readme")
+    assert f"```console\n$ thaw lint .\n{thaw('lint', '.')[1]}```\n" in (ROOT / "README.md").read_text()
 
 
 def test_rich_markup_in_a_file_is_only_text(thaw, tmp_path: Path) -> None:
