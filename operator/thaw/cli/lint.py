@@ -34,7 +34,7 @@ WRITERS = {
 def command(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH...", help="Files, folders or .zip packages.", show_default=False),
+        typer.Argument(metavar="PATH", help="Files, folders or .zip packages.", show_default=False),
     ] = None,
     *,
     output: Annotated[Output, typer.Option(help="github: annotations of a workflow.")] = Output.TEXT,

@@ -84,7 +84,9 @@ def _parts(name: str, value: Value) -> Iterator[tuple[str, Value]]:
     match value.what:
         case Class() as cls:
             for attribute, part in cls.attributes.items():
-                yield from _parts(f"{name}.{attribute}", part)
+                label = f"{name}.{attribute}"
+                # A class within a class is not opened again: it may be the same one.
+                yield from ((label, part),) if isinstance(part.what, Class) else _parts(label, part)
         case Function() as function:
             for parameter, part in function.defaults.items():
                 yield f"{name}({parameter}=…)", part

@@ -216,6 +216,8 @@ class Executor(Evaluator):
 
 
 def _not_at_import(test: ast.expr) -> bool:
-    """``__name__ == "__main__"`` and ``TYPE_CHECKING``."""
+    """``__name__ == "__main__"`` and ``TYPE_CHECKING``, also with further conditions."""
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        return any(_not_at_import(part) for part in test.values)
     text = ast.unparse(test)
-    return text in ("__name__ == '__main__'", "'__main__' == __name__", "TYPE_CHECKING", "typing.TYPE_CHECKING")
+    return text in ("__name__ == '__main__'", "'__main__' == __name__") or text.split(".")[-1] == "TYPE_CHECKING"

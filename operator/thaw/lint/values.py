@@ -104,11 +104,6 @@ class Function:
     marks: set[Sighting] = field(default_factory=set)
     """What a cache, a closure or a decorator's argument keeps."""
 
-    @property
-    def name(self) -> str:
-        """As it was defined."""
-        return "lambda" if isinstance(self.node, ast.Lambda) else self.node.name
-
 
 @dataclass(frozen=True)
 class Factory:

@@ -102,6 +102,10 @@ def test_imports_in_a_circle_end() -> None:
     ) == [("other.py", 2, "TH101")]
 
 
+def test_a_class_that_has_itself_as_an_attribute_ends() -> None:
+    assert places("import uuid\nclass A:\n    id = uuid.uuid4()\nA.me = A\n") == [("app.py", 3, "TH101")]
+
+
 def test_recursion_and_helpers_that_multiply_end() -> None:
     helpers = "\n".join(f"def f{n}(): f{n + 1}(); f{n + 1}(); return f{n + 1}()" for n in range(18))
     assert places(f"{helpers}\ndef f18(): return f18()\nX = f0()\nimport uuid\nY = uuid.uuid4()\n")[-1][2] == "TH101"

@@ -15,3 +15,6 @@ if __name__ == "__main__":
     EVENT_ID = uuid.uuid4()
     threading.Thread(target=print).start()
     print(lambda_handler({"id": str(EVENT_ID)}, None))
+
+if __name__ == "__main__" and not EVENT_ID:
+    OTHER_ID = uuid.uuid4()
