@@ -174,3 +174,19 @@ def test_a_connection_that_only_the_restore_replaces_was_in_the_snapshot() -> No
     """
     assert places(source) == [("app.py", 3, "TH401")]
     assert places(dedent(source) + "register_before_snapshot(conn.close)\n") == []
+
+
+def test_a_loop_may_not_have_run() -> None:
+    assert places("import uuid\nA = uuid.uuid4()\nfor x in []:\n    A = 1\n") == [("app.py", 2, "TH101")]
+
+
+def test_a_shared_generator_that_a_hook_seeds_again_is_fine() -> None:
+    source = "import random\nfrom snapshot_restore_py import register_after_restore\nrandom.seed(1)\n"
+    assert places(source) == [("app.py", 3, "TH103")]
+    assert places(source + "register_after_restore(lambda: random.seed(1))\n") == []
+
+
+def test_absolute_imports_are_looked_for_from_the_importers_folder_upwards() -> None:
+    ids = b"import uuid\ndef new(): return uuid.uuid4()\n"
+    files = {"src/orders/app.py": b"from common.ids import new\nA = new()\n", "src/common/ids.py": ids}
+    assert [(f.path, f.kept) for f in lint(files).findings] == [("src/common/ids.py", "A")]
