@@ -421,8 +421,7 @@ RULES: tuple[Rule, ...] = (
             import threading
 
 
-            def poll():
-                ...
+            def poll(): ...
 
 
             threading.Thread(target=poll, daemon=True).start()
@@ -433,8 +432,7 @@ RULES: tuple[Rule, ...] = (
             from snapshot_restore_py import register_after_restore
 
 
-            def poll():
-                ...
+            def poll(): ...
 
 
             @register_after_restore
