@@ -1,0 +1,5 @@
+import uuid
+
+
+def fresh():
+    return uuid.uuid4()  # expect: TH101
