@@ -23,6 +23,9 @@ BINDING = Kind("", "v1", "Binding", "bindings")
 RUNTIME_CLASS = Kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", namespaced=False)
 
 
+FINGERPRINT = {"arch": "x86_64", "cpu": "c", "kernel": "6", "criu": "4.2", "runc": "1.3"}
+
+
 @dataclass
 class FakeAgent:
     """Keeps what it was told; a job takes ``job_seconds`` unless ``gate`` is closed."""
@@ -69,7 +72,8 @@ class FakeAgent:
         return app
 
     async def node(self, _request: web.Request) -> web.Response:
-        return web.json_response({"node": "n", "checkpoint": self.checkpoint, "reason": self.reason})
+        body = {"node": "n", "checkpoint": self.checkpoint, "reason": self.reason, "fingerprint": FINGERPRINT}
+        return web.json_response(body)
 
     async def grant(self, request: web.Request) -> web.Response:
         self.grants[request.match_info["uid"]] = await request.json()
@@ -114,7 +118,7 @@ class FakeAgent:
         job.update(
             phase="done", initMs=2100.5, checkpointMs=900, digest=digest, sizeBytes=79 << 20, storedBytes=9 << 20
         )
-        job.update(fingerprint={"arch": "x86_64", "cpu": "c", "kernel": "6", "criu": "4.2", "runc": "1.3"})
+        job.update(fingerprint=FINGERPRINT)
 
     async def get(self, request: web.Request) -> web.Response:
         id_, left = request.match_info["id"], float(request.query.get("wait", "0"))

@@ -60,6 +60,8 @@ _LONGEST_PAUSE = timedelta(days=1)
 _FAILED_RESTORES = 2
 """One failed restore may be a node's bad moment; as many as this are the snapshot's."""
 _CROWDED = 15.0
+_AGAIN = timedelta(minutes=1)
+"""Before a new snapshot that was lost as well is made anew."""
 
 
 def is_kept(seen: ObservedVersion) -> bool:
@@ -397,10 +399,18 @@ def _recycle_at(seen: ObservedVersion) -> datetime | None:
 
 
 def _pause_left(seen: ObservedVersion, cause: RecycleCause) -> float:
-    """Seconds until a recycle may be tried again after one that failed; a user who asks does not wait."""
+    """Seconds until a recycle may begin, after one that failed or that did not do away with its cause.
+
+    The latter is for what nodes and administrators do: a node whose word of itself changes all the time, a disk that
+    eats every snapshot. A user who asks does not wait.
+    """
     last = seen.version.status.last_recycle
-    if last is None or last.succeeded or cause == "Requested":
+    if last is None or cause == "Requested":
         return 0.0
+    if last.succeeded:
+        pause = _AGAIN if cause == "SnapshotLost" else seen.limits.recycle_retry
+        again = last.cause == cause != "Scheduled"
+        return (last.ended + pause - seen.now).total_seconds() if again else 0.0
     doubled: int = 2 ** min(last.failures - 1, 16)
     pause = min(seen.limits.recycle_retry * doubled, _LONGEST_PAUSE)
     return (last.ended + pause - seen.now).total_seconds()

@@ -294,6 +294,31 @@ def test_a_recycle_that_failed_is_tried_again_later_and_later(failures: int, min
     assert status_of(version.decide(kept(version=asked))).recycle is not None, "who asks does not wait"
 
 
+@pytest.mark.parametrize(
+    ("last", "seconds", "begins"),
+    [
+        ("Fingerprint", 3599, False),
+        ("Fingerprint", 3600, True),
+        ("SnapshotLost", 1, True),
+    ],
+)
+def test_a_cause_that_a_recycle_did_not_do_away_with_is_not_acted_upon_at_once(
+    last: str, seconds: int, begins: bool
+) -> None:
+    before = {"cause": last, "succeeded": True, "ended": ago(seconds=seconds)}
+    changed = on(Node("n1", True, fingerprint=NEW_KERNEL))
+    plan = version.decide(kept(version=active(lastRecycle=before), nodes=changed))
+    assert (status_of(plan).recycle is not None) is begins
+    assert begins or plan.requeue_after == 3600 - seconds
+
+
+@pytest.mark.parametrize(("seconds", "begins"), [(59, False), (60, True)])
+def test_a_new_snapshot_that_is_lost_too_is_made_anew_a_minute_later(seconds: int, begins: bool) -> None:
+    before = {"cause": "SnapshotLost", "succeeded": True, "ended": ago(seconds=seconds)}
+    plan = version.decide(kept(version=active(lastRecycle=before), current=None))
+    assert (status_of(plan).recycle is not None) is begins
+
+
 # ---------------------------------------------------------------- how a recycle goes and ends
 
 
