@@ -27,8 +27,9 @@ const longestImage = 4 << 10
 // ErrNoImage is for a dump whose processes shared the node's names.
 var ErrNoImage = errors.New("the dump has no UTS namespace")
 
-// WithHostname makes a folder with the images of another, linked, except that processes restored from it have a hostname
-// of their own. CRIU sets it when it makes their namespace: they never see the one they were dumped with.
+// WithHostname makes a folder with the images of another, of the same file system, except that processes restored from it have
+// a hostname of their own. CRIU sets it when it makes their namespace: they never see the one they were dumped with.
+// The images are hard links: CRIU opens some of them from within the container, where a symlink would lead elsewhere.
 func WithHostname(images, folder, hostname string) error {
 	entries, err := os.ReadDir(images)
 	if err != nil {
@@ -41,7 +42,7 @@ func WithHostname(images, folder, hostname string) error {
 	for _, e := range entries {
 		from, to := filepath.Join(images, e.Name()), filepath.Join(folder, e.Name())
 		if !strings.HasPrefix(e.Name(), "utsns-") {
-			if err := os.Symlink(from, to); err != nil {
+			if err := os.Link(from, to); err != nil {
 				return err
 			}
 			continue

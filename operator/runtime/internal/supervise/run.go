@@ -52,7 +52,7 @@ func (s Supervisor) Run(args []string) int {
 	}
 	var function *process
 	limit, _ := strconv.Atoi(platform.MemoryMB)
-	used := &memory{cgroup: cgroupMount, limit: limit, process: func() int { return function.maxMemoryMB() }}
+	used := &memory{proc: "/proc/self", limit: limit, process: func() int { return function.maxMemoryMB() }}
 	machine := runtimeapi.New(runtimeapi.Config{
 		SnapStart: snapStart, RestoreLimit: s.RestoreLimit, Platform: platform, Memory: used, Began: began,
 	})

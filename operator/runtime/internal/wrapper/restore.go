@@ -55,7 +55,7 @@ func (m *making) mountTargets() []string {
 // containerd's log would be shown as the reason of whatever fails later.
 func (m *making) runRestore(images string) error {
 	work := m.Node.WorkDir(m.grant.PodUID)
-	criuLog, runcLog, ours := filepath.Join(work, "restore.log"), filepath.Join(work, "runc.log"), filepath.Join(work, "images")
+	criuLog, runcLog, ours := filepath.Join(work, "restore.log"), filepath.Join(work, "runc.log"), m.Node.ImagesDir(m.grant.PodUID)
 	os.Remove(criuLog)
 	os.Remove(runcLog)
 	os.RemoveAll(ours)

@@ -39,7 +39,7 @@ if [ -e "DIR/hang-$cmd" ]; then
   sleep 1000
   exit 1
 fi
-[ "$cmd" != restore ] || cp -L "$images"/* DIR/restored/
+[ "$cmd" != restore ] || cp "$images"/* DIR/restored/
 [ -z "$pid" ] || echo 1 > "$pid"
 [ "$cmd" != checkpoint ] || echo dumped > "$work/dump.log"
 exit 0
@@ -71,7 +71,7 @@ func newWorld(t *testing.T) *world {
 	}}
 	e.grant = contract.Grant{PodUID: uid, Namespace: "team", Name: "f-1", Container: "function", Role: "instance", Wrap: true,
 		CodeDir: node.CodeDir() + "/abc", SnapshotDir: node.SnapshotsDir() + "/def", ColdFallback: true}
-	e.mkdir(dir+"/restored", e.bundle+"/rootfs", e.grant.CodeDir, e.grant.SnapshotDir+"/checkpoint", node.PodDir(uid), filepath.Dir(node.GrantFile(uid)))
+	e.mkdir(dir+"/restored", filepath.Dir(node.ImagesDir(uid)), e.bundle+"/rootfs", e.grant.CodeDir, e.grant.SnapshotDir+"/checkpoint", node.PodDir(uid), filepath.Dir(node.GrantFile(uid)))
 	e.write(dir+"/runc", strings.ReplaceAll(fakeRunc, "DIR", dir), 0o755)
 	e.write(e.grant.SnapshotDir+"/thaw-init", "x", 0o755)
 	e.write(e.grant.SnapshotDir+"/checkpoint/utsns-11.img", "\x19\x43\x56\x54\x03\x32\x47\x54\x0d\x00\x00\x00\x0a\x03old\x12\x06(none)", 0o600)
@@ -144,8 +144,8 @@ func TestRestore(t *testing.T) {
 	if code := e.create(); code != 0 {
 		t.Fatal(code)
 	}
-	want := fmt.Sprintf("--root /r --log %[1]s/runc.log --log-format json restore --detach --no-subreaper --tcp-established --file-locks --bundle %[2]s --image-path %[1]s/images --work-path %[1]s --pid-file %[3]s/pid c1\n",
-		e.w.Node.WorkDir(uid), e.bundle, e.dir)
+	want := fmt.Sprintf("--root /r --log %[1]s/runc.log --log-format json restore --detach --no-subreaper --tcp-established --file-locks --bundle %[2]s --image-path %[4]s --work-path %[1]s --pid-file %[3]s/pid c1\n",
+		e.w.Node.WorkDir(uid), e.bundle, e.dir, e.w.Node.ImagesDir(uid))
 	if got := e.calls(); got != want {
 		t.Errorf("called\n%swant\n%s", got, want)
 	}
@@ -157,6 +157,9 @@ func TestRestore(t *testing.T) {
 	}
 	if _, err := os.Stat(e.bundle + "/rootfs/from-init"); err != nil {
 		t.Error(err)
+	}
+	if _, err := os.Stat(e.w.Node.ImagesDir(uid)); err == nil {
+		t.Error("the images' links are still there")
 	}
 	if r := e.report(); r.State != contract.Restored || r.PID != 1 || r.RestoreMs <= 0 || r.ContainerID != "c1" || r.RestoreError != "" {
 		t.Errorf("%+v", r)
