@@ -69,6 +69,8 @@ def environment(
             "LAMBDA_TASK_ROOT": TASK_ROOT,
             "_HANDLER": spec.handler or "",
         }
+        if spec.log_format != "Text":
+            ours["AWS_LAMBDA_LOG_FORMAT"] = spec.log_format
     return [{"name": name, "value": _literal(value)} for name, value in sorted((spec.environment | ours).items())]
 
 
