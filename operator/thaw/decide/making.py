@@ -452,8 +452,9 @@ def _story(job: SnapshotJob, node: str) -> tuple[Event, ...]:
         told.append(("Checkpointed", f"checkpointed in {shown(job.checkpoint_ms / 1000)}"))
     if job.closed_connections:
         text = (
-            "connections that the initialisation opened were ended for the snapshot, as a restored function has another"
-            f" address: {', '.join(job.closed_connections)}. Their next use fails: open them anew in an after-restore hook"
+            "connections that the initialisation opened were ended for the snapshot, as a restored function has"
+            f" another address: {', '.join(job.closed_connections)}. Their next use fails: open them anew in an"
+            " after-restore hook"
         )
         told.append(("ConnectionsClosed", text))
     size, new = size_text(job.size_bytes), size_text(job.stored_bytes)
