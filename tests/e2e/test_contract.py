@@ -182,3 +182,23 @@ def test_more_in_tmp_than_there_may_be(cluster, lam, active):
     told = [e.message for e in events if name in e.involved_object.name]
     assert told
     assert "ephemeral" in told[0]
+
+
+def test_a_restore_that_hangs_does_not_hold_the_pod(cluster, lam, active):
+    """CRIU runs a script that never ends: it is killed after its 30 s, the start is cold, and nothing of it stays."""
+    name = active()
+    conf, script = "/opt/thaw/etc/criu.conf", "/var/lib/thaw/hang"
+    hang = "[ $CRTOOLS_SCRIPT_ACTION != pre-restore ] || sleep 3600"
+    cluster.on_nodes(
+        f"printf '#!/bin/sh\\n%s\\n' '{hang}' > {script}; chmod 755 {script}; cp {conf} {conf}.kept;"
+        f" echo action-script {script} >> {conf}"
+    )
+    try:
+        _, response, _ = call(lam, name)
+        assert header(response, "x-thaw-start") == "cold"
+        assert "it took longer than 30s" in header(response, "x-thaw-fallback")
+        processes = "grep -las '[t]haw/hang' /proc/[0-9]*/cmdline"
+        left = f"{processes}; ls -d /var/lib/thaw/tmp/restore-* 2>/dev/null; grep criu-root /proc/mounts"
+        assert cluster.on_nodes(left) == ""
+    finally:
+        cluster.on_nodes(f"mv {conf}.kept {conf}; rm -f {script}")

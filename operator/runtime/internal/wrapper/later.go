@@ -110,6 +110,7 @@ func (w *Wrapper) delete(c oci.Command) error {
 	if rec.Sandbox || err == nil && r.ContainerID == c.ID && r.State != contract.Failed {
 		os.Remove(w.Node.ReportFile(rec.PodUID))
 		os.RemoveAll(w.Node.WorkDir(rec.PodUID))
+		os.RemoveAll(w.Node.ImagesDir(rec.PodUID)) // of a restore in which we were killed
 	}
 	os.Remove(w.Node.RecordFile(c.ID))
 	return nil

@@ -442,10 +442,11 @@ func TestDeleteTakesEverythingWithIt(t *testing.T) {
 	e := newWorld(t)
 	e.granted()
 	e.create()
+	e.mkdir(e.w.Node.ImagesDir(uid))
 	if code := e.run("delete c1"); code != 0 {
 		t.Fatal(code)
 	}
-	for _, path := range []string{e.w.Node.ReportFile(uid), e.w.Node.WorkDir(uid), e.w.Node.RecordFile("c1")} {
+	for _, path := range []string{e.w.Node.ReportFile(uid), e.w.Node.WorkDir(uid), e.w.Node.ImagesDir(uid), e.w.Node.RecordFile("c1")} {
 		if _, err := os.Stat(path); err == nil {
 			t.Errorf("%s is still there", path)
 		}
