@@ -24,7 +24,7 @@ from thaw.errors import ThawError
 BINARIES = ("thaw-runc", "thaw-init")
 CRIU_CONF = """\
 # Options of CRIU for Thaw's containers, by the annotation org.criu.config; written by Thaw's agent.
-# No packet filter around dump and restore: a function's connections are closed before, and seven processes of iptables
+# No packet filter around dump and restore: a function's connections are ended before, and seven processes of iptables
 # cost 60 ms. The method is recorded in the image, so it must be chosen when that is made.
 network-lock skip
 # A connection that is just being opened is dropped, not an error: its peer tries again.

@@ -48,7 +48,9 @@ from thaw.store.base import SnapshotStore, StoredSnapshot, check_id
 _KEPT = 256
 """Jobs remembered after their end; of those that went well the store knows as much."""
 _CLOSING = 2.0
-"""Seconds that connections get to close before the dump."""
+"""Seconds that connections get to close before the dump; thaw-runc ends those that stay."""
+_NAMED = 10
+"""Connections that are told of."""
 _PUTS = 2
 """Snapshots stored at the same time."""
 _LATE = 60.0
@@ -86,7 +88,7 @@ class Facts(Model):
     version: str = ""
     image: str = ""
     protocol: str = ""
-    open_connections: tuple[str, ...] = ()
+    closed_connections: tuple[str, ...] = ()
     created_at: str = ""
 
 
@@ -100,6 +102,8 @@ class Tools:
     cache: Cache
     kubelet: Checkpointer
     readiness: Initialised
+    report: Callable[[str], Report | None]
+    """What thaw-runc says of a pod's container, by the pod's UID."""
     metrics: Metrics
     fingerprint: Callable[[], Fingerprint]
 
@@ -111,7 +115,6 @@ class _Job:
     state: SnapshotJob
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
-    connections: tuple[str, ...] = ()
     dumping: bool = False
     """Whether the kubelet may still be writing an archive."""
 
@@ -238,7 +241,7 @@ class Jobs:
             job.at("failed", error=JobError(code="InternalError", message="the job was given up", retryable=True))
             raise
         except Exception as e:
-            job.at("failed", error=_job_error(e, job.connections))
+            job.at("failed", error=_job_error(e))
             if not isinstance(e, ThawError):
                 log.exception("job.bug", snapshot=job.id)
         finally:
@@ -251,30 +254,32 @@ class Jobs:
         report, init_ms = await tools.readiness.wait(job.request)
         tools.metrics.init.observe(init_ms / 1000)
         job.at("init", init_ms=init_ms)
-        job.connections = await self._closed(report.pid)
+        await self._quiet(report.pid)
         async with self._one_dump:
             job.at("checkpoint")
             began = monotonic()
             tree = await self._dump(job, folder, report)
             took = monotonic() - began
         tools.metrics.checkpoint.observe(took)
-        job.at("store", checkpoint_ms=took * 1000, fingerprint=tools.fingerprint())
+        ended = self._ended(report)
+        job.at("store", checkpoint_ms=took * 1000, fingerprint=tools.fingerprint(), closed_connections=ended)
         stored = await self._store(job, tree)
         job.at("verify")
         await self._verify(stored, tree)
         job.at("done")
 
-    async def _closed(self, pid: int) -> tuple[str, ...]:
-        """Waits until no connection with a peer elsewhere is left; answers those that stay.
-
-        They are dumped all the same. A restore elsewhere fails with them, then this list says why.
-        """
+    async def _quiet(self, pid: int) -> None:
+        """Waits a while for connections with a peer elsewhere to close, our own with thaw-init among them."""
         deadline = monotonic() + _CLOSING
-        while True:
-            found = process.connections(self._tools.paths.proc, pid)
-            if not found or monotonic() >= deadline:
-                return tuple(found[:10])
+        while process.connections(self._tools.paths.proc, pid):
+            if monotonic() >= deadline:
+                return
             await asyncio.sleep(0.02)
+
+    def _ended(self, report: Report) -> tuple[str, ...]:
+        """The connections that thaw-runc ended when it was told to dump."""
+        now = self._tools.report(report.pod_uid)
+        return now.closed_connections[:_NAMED] if now is not None else ()
 
     async def _dump(self, job: _Job, folder: Path, report: Report) -> Path:
         await in_thread(_note_archives, self._tools.paths, job)
@@ -316,7 +321,7 @@ class Jobs:
             version=request.version,
             image=request.image,
             protocol=request.protocol,
-            open_connections=job.connections,
+            closed_connections=state.closed_connections,
             created_at=datetime.now(UTC).isoformat(),
         )
         began = monotonic()
@@ -362,6 +367,7 @@ class Jobs:
             size_bytes=stored.size_bytes,
             stored_bytes=stored.stored_bytes,
             fingerprint=facts.fingerprint,
+            closed_connections=facts.closed_connections,
         )
 
     def _report(self, job: _Job) -> None:
@@ -373,7 +379,6 @@ class Jobs:
             pod=f"{request.namespace}/{request.name}",
             function=request.function,
             version=request.version,
-            connections=list(job.connections),
             **state.to_json(),
         )
 
@@ -414,13 +419,11 @@ def _forget(store: SnapshotStore, snapshot_id: str) -> None:
         log.warning("job.unverified_snapshot_left", snapshot=snapshot_id, error=str(e))
 
 
-def _job_error(error: Exception, connections: tuple[str, ...]) -> JobError:
+def _job_error(error: Exception) -> JobError:
     """What the operator is told: whose fault it is, and whether another pod may fare better."""
     if isinstance(error, JobFailed):
         return error.error
     message = str(error) or repr(error)
-    if connections:
-        message += f" (the function held connections to {', '.join(connections)}: close them before the snapshot)"
     if isinstance(error, CheckpointError):
         return JobError(code="InternalError", message=message, retryable=error.retryable)
     return JobError(code="InternalError", message=message, retryable=not isinstance(error, ArchiveError))

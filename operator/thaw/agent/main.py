@@ -128,6 +128,7 @@ async def build(settings: AgentSettings, paths: Paths, current: Node, installer:
             cache=cache,
             kubelet=Kubelet(settings, identity, session),
             readiness=Readiness(paths, instances, session, container_timeout=settings.container_timeout),
+            report=instances.report,
             metrics=metrics,
             fingerprint=lambda: current.info.fingerprint,
         )

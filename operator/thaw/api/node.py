@@ -60,6 +60,8 @@ class Report(Model):
     restore_error: str = ""
     at: int = 0
     """Unix milliseconds."""
+    closed_connections: tuple[str, ...] = ()
+    """What was ended for the container's checkpoint, as ``tcp 10.244.0.7:41002 → 10.96.0.1:443``."""
 
 
 class SnapshotRequest(Model):
@@ -98,6 +100,8 @@ class SnapshotJob(Model):
     size_bytes: int | None = None
     stored_bytes: int | None = None
     fingerprint: Fingerprint | None = None
+    closed_connections: tuple[str, ...] = ()
+    """Connections of the function's that were ended for the snapshot; ten at most."""
     error: JobError | None = None
 
 

@@ -289,7 +289,18 @@ class FunctionSpec(Model):
     memory_size: int = Field(default=256, ge=32, le=10240, description="Memory limit of an instance in MiB.")
     timeout: int = Field(default=3, ge=1, le=900, description="Seconds an invocation may take.")
     ephemeral_storage: int = Field(
-        default=512, ge=512, le=10240, description="Disk an instance may fill, /tmp included, in MiB."
+        default=512,
+        ge=512,
+        le=10240,
+        description="Disk an instance may fill, in MiB: /tmp, all else that it writes into its files, and its log. "
+        "Beyond it no write fails, but the kubelet evicts the pod within seconds: the invocation under way ends with "
+        "Runtime.ExitError, the pod's Event says Evicted, and the next invocation has a new instance. What the "
+        "initialisation left in /tmp is part of the snapshot.",
+    )
+    log_format: Literal["Text", "JSON"] = Field(
+        default="Text",
+        description="How the platform's lines in the log are written: START, END and REPORT, or JSON events "
+        "(platform.start, platform.report, …); a runtime that can writes the function's own lines likewise.",
     )
     environment: Annotated[
         dict[str, Annotated[str, Field(max_length=32768)]],

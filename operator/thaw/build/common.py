@@ -5,8 +5,7 @@ process keeps the environment it was dumped with. So both kinds of pods get thei
 
 What CRIU can dump has shaped three fields:
 
-- **No probes**, for either protocol: a probe's established connection would be in the dump, with the old pod's address,
-  and every restore would fail.
+- **No probes**, for either protocol: a probe's connection is ended for the dump, and the kubelet would see it fail.
 - **No seccomp profile of our own**: ``RuntimeDefault`` becomes a filter inside the process, which CRIU would have to
   dump and install again before it has restored what the filter forbids. A kubelet run with ``seccompDefault`` sets
   one nevertheless.
@@ -69,6 +68,8 @@ def environment(
             "LAMBDA_TASK_ROOT": TASK_ROOT,
             "_HANDLER": spec.handler or "",
         }
+        if spec.log_format != "Text":
+            ours["AWS_LAMBDA_LOG_FORMAT"] = spec.log_format
     return [{"name": name, "value": _literal(value)} for name, value in sorted((spec.environment | ours).items())]
 
 

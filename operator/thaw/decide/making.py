@@ -458,6 +458,13 @@ def _story(job: SnapshotJob, node: str) -> tuple[Event, ...]:
         told.append(("Initialised", f"initialised in {shown(job.init_ms / 1000)} on node {node}"))
     if job.checkpoint_ms is not None:
         told.append(("Checkpointed", f"checkpointed in {shown(job.checkpoint_ms / 1000)}"))
+    if job.closed_connections:
+        text = (
+            "connections that the initialisation opened were ended for the snapshot, as a restored function has"
+            f" another address: {', '.join(job.closed_connections)}. Their next use fails: open them anew in an"
+            " after-restore hook"
+        )
+        told.append(("ConnectionsClosed", text))
     size, new = size_text(job.size_bytes), size_text(job.stored_bytes)
     took = f" in {shown(job.store_ms / 1000)}" if job.store_ms is not None else ""
     told.append(("Stored", f"stored {new} of {size}{took}, and read back"))

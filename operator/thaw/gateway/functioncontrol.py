@@ -122,12 +122,19 @@ class FunctionControl:
             if state.phase not in ("init", "restoring"):
                 return state
 
-    async def restore(self, ip: str, token: str) -> float:
+    async def restore(self, ip: str, token: str, restore_ms: float = 0.0) -> float:
         """Releases ``restore/next``; the after-restore hooks' milliseconds.
 
+        :param restore_ms: what the container's own restore took, for the function's log.
         :raises InvokeError: SnapStartException or SnapStartTimeoutException.
         """
-        status, _, data = await self._patiently("POST", self._url(ip, "/v1/restore"), token, timeout=_RESTORE_ANSWER)
+        status, _, data = await self._patiently(
+            "POST",
+            self._url(ip, "/v1/restore"),
+            token,
+            headers={"Thaw-Restore-Ms": f"{restore_ms:.2f}"},
+            timeout=_RESTORE_ANSWER,
+        )
         answer = _json(data)
         if status == 200:
             return float(answer.get("hooksMs") or 0)
@@ -185,15 +192,15 @@ class FunctionControl:
             )
 
     async def _patiently(
-        self, method: str, url: str, token: str, *, timeout: float
+        self, method: str, url: str, token: str, *, headers: Mapping[str, str] | None = None, timeout: float
     ) -> tuple[int, Mapping[str, str], bytes]:
         """A call to a process that runs already, but whose address may be a moment late."""
         for _ in range(50):
             try:
-                return await self._call(method, url, token, timeout=timeout)
+                return await self._call(method, url, token, headers=headers, timeout=timeout)
             except Unreached:
                 await asyncio.sleep(_RETRY)
-        return await self._call(method, url, token, timeout=timeout)
+        return await self._call(method, url, token, headers=headers, timeout=timeout)
 
     async def _call(
         self,

@@ -31,11 +31,11 @@ _PLAIN = {
 _NESTED = {
     "Environment": ("Variables", "environment"),
     "EphemeralStorage": ("Size", "ephemeralStorage"),
+    "LoggingConfig": ("LogFormat", "logFormat"),
 }
 _CONFIGURATION = {*_PLAIN, *_NESTED, "SnapStart"}
 _HARMLESS: Mapping[str, Collection[Any]] = {
     "TracingConfig": ({"Mode": "PassThrough"},),
-    "LoggingConfig": ({"LogFormat": "Text"},),
     "SnapStart": (),
 }
 _CODE = {"ZipFile", "ImageUri"}

@@ -33,6 +33,8 @@ _REPORT_WAIT = 20.0
 _WHY = 3.0
 """Seconds that a dead pod's own words are waited for."""
 _COLD_INIT = 130.0
+"""Seconds that an initialisation may take at a cold start, or the function's timeout if that is more: as long as one
+that is snapshotted. Lambda gives ten, and then does it all again within the function's timeout."""
 Start = Literal["warm", "standby", "slot", "restore", "cold"]
 log = structlog.get_logger(__name__)
 
@@ -154,7 +156,7 @@ class Starter:
         pod = await self._create(target)
         watch.lap("create")
         try:
-            async with asyncio.timeout(self._settings.start_timeout + _COLD_INIT):
+            async with asyncio.timeout(self._settings.start_timeout + _init_limit(target)):
                 instance = await self._bring_up(target, pod, watch)
         except BaseException as e:
             reason = await self._explain(pod, e)
@@ -216,7 +218,7 @@ class Starter:
             await self._warm_up_http(target.template.spec.http or Http(), instance, restored=restored)
             watch.lap("hooks" if restored else "init")
         else:
-            await self._warm_up_lambda(target, instance, watch, restored=restored)
+            await self._warm_up_lambda(target, instance, watch, report)
         if restored:
             self._metrics.restore.observe(report.restore_ms / 1000)
             instance.restore_ms = report.restore_ms + watch.pieces.get("hooks", 0) * 1000
@@ -316,13 +318,23 @@ class Starter:
             raise StartFailed("its pod has no address", retryable=True)
         return ip
 
-    async def _warm_up_lambda(self, target: Target, instance: Instance, watch: Stopwatch, *, restored: bool) -> None:
+    async def _warm_up_lambda(self, target: Target, instance: Instance, watch: Stopwatch, report: Report) -> None:
+        restored = report.state == "restored"
         if not restored:
-            await self._control.initialised(instance.ip, instance.token)
+            await self._initialised(target, instance)
             watch.lap("init")
         if restored or target.snap_start:
-            await self._control.restore(instance.ip, instance.token)
+            await self._control.restore(instance.ip, instance.token, report.restore_ms if restored else 0.0)
             watch.lap("hooks")
+
+    async def _initialised(self, target: Target, instance: Instance) -> None:
+        limit = _init_limit(target)
+        try:
+            async with asyncio.timeout(limit):
+                await self._control.initialised(instance.ip, instance.token)
+        except TimeoutError as e:
+            message = f"The initialisation timed out after {limit:.2f} seconds"
+            raise InitFailed({"errorType": "Sandbox.Timedout", "errorMessage": message}) from e
 
     async def _warm_up_http(self, http: Http, instance: Instance, *, restored: bool) -> None:
         if not restored:
@@ -399,6 +411,10 @@ def _fallback(target: Target, refused: Fallback | None, report: Report) -> Fallb
     if target.snapshot_uid is not None:
         return Fallback("RestoreFailed", report.restore_error or "the container was not restored")
     return Fallback("NoSnapshot", target.fallback) if target.fallback else None
+
+
+def _init_limit(target: Target) -> float:
+    return max(_COLD_INIT, target.template.spec.timeout)
 
 
 _OWN_EXITS = {"Error", "Completed", "OOMKilled"}

@@ -21,6 +21,7 @@ from thaw.gateway.targets import Target
 _TRIES = 3
 _GRACE = 15.0
 """Seconds beyond the function's timeout that thaw-init may take to say so."""
+_ENDED = {"Runtime.ExitError", "Runtime.OutOfMemory", "Sandbox.Timedout"}
 log = structlog.get_logger(__name__)
 
 
@@ -80,7 +81,7 @@ class Invoker:
             try:
                 turn = await pool.acquire()
             except InitFailed as e:
-                return _failed_init(target, e)
+                return _failed_init(target, call, e)
             outcome, why = await self._on(pool, turn, target, call)
             if outcome is not None:
                 return outcome
@@ -164,9 +165,15 @@ def _outcome(turn: Turn, target: Target, payload: bytes, error: str, log_tail: s
     )
 
 
-def _failed_init(target: Target, error: InitFailed) -> Outcome:
-    """As on Lambda: an initialisation that fails at a cold start is the function's error, so the answer is 200."""
-    payload = json.dumps(error.error).encode()
+def _failed_init(target: Target, call: Call, error: InitFailed) -> Outcome:
+    """As on Lambda: an initialisation that fails at a cold start is the function's error, so the answer is 200.
+
+    What the function raised is its own text; of what became of its process the message names the request.
+    """
+    kind, message = str(error.error.get("errorType")), str(error.error.get("errorMessage"))
+    if kind in _ENDED:
+        message = f"RequestId: {call.request_id} Error: {message}"
+    payload = json.dumps(error.error | {"errorMessage": message}).encode()
     return Outcome(payload, target.qualifier, "cold", fallback=target.fallback, function_error="Unhandled")
 
 

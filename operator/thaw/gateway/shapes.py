@@ -50,7 +50,7 @@ class Shapes:
                 "RevisionId": revision_id(meta),
                 "LastUpdateStatus": update,
                 "SnapStart": {"ApplyOn": template.spec.snap_start.apply_on, "OptimizationStatus": "Off"},
-                "LoggingConfig": _logging(meta.name),
+                "LoggingConfig": _logging(meta.name, template),
             }
         )
 
@@ -72,7 +72,7 @@ class Shapes:
                     "ApplyOn": template.spec.snap_start.apply_on,
                     "OptimizationStatus": status.snap_start.optimization_status,
                 },
-                "LoggingConfig": _logging(function),
+                "LoggingConfig": _logging(function, template),
             }
         )
 
@@ -173,8 +173,8 @@ def _state(state: str, reason: str, code: str) -> Json:
     }
 
 
-def _logging(function: str) -> Json:
-    return {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{function}"}
+def _logging(function: str, template: FrozenTemplate) -> Json:
+    return {"LogFormat": template.spec.log_format, "LogGroup": f"/aws/lambda/{function}"}
 
 
 def _time(at: datetime | None) -> str:

@@ -214,15 +214,20 @@ async def test_the_checkpoint_fails(world: World, retryable: bool) -> None:
     assert not world.store.exists("s1")
 
 
-async def test_connections_that_stay_open_are_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connections_that_thaw_runc_ended_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "_CLOSING", 0.05)
+    ended = [f"tcp 10.244.0.7:4{i:04} → 10.0.0.1:5432" for i in range(12)]
     world.pod.start()
     world.pod.connect("0100000A:1538")
-    world.kubelet.error = CheckpointError("CheckpointFailed", "CRIU said no", retryable=True)
-    assert "10.0.0.1:5432" in (await run(world)).error.message
-    world.kubelet.error = None
-    assert (await run(world, "s2")).phase == "done"
-    assert world.store.manifest("s2").meta["openConnections"] == ["10.0.0.1:5432"]
+    world.kubelet.go.clear()
+    await world.jobs.start("s1", world.request())
+    await until(lambda: world.kubelet.asked)
+    world.pod.start(closedConnections=ended)
+    world.kubelet.go.set()
+    job = await world.jobs.get("s1", 30)
+    assert (job.phase, job.closed_connections) == ("done", tuple(ended[:10]))
+    world.restart()
+    assert (await world.jobs.get("s1", 0)).closed_connections == tuple(ended[:10])
 
 
 async def test_connections_that_close_are_waited_for(world: World) -> None:
@@ -233,7 +238,7 @@ async def test_connections_that_close_are_waited_for(world: World) -> None:
     assert world.kubelet.asked == 0
     world.pod.connect()
     assert (await world.jobs.get("s1", 30)).phase == "done"
-    assert world.store.manifest("s1").meta["openConnections"] == []
+    assert world.store.manifest("s1").meta["closedConnections"] == []
 
 
 async def test_a_hostile_archive(world: World) -> None:

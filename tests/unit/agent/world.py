@@ -152,6 +152,7 @@ class World:
                 cache=self.cache,
                 kubelet=self.kubelet,
                 readiness=self.readiness,
+                report=self.instances.report,
                 metrics=self.metrics,
                 fingerprint=lambda: HERE,
             )

@@ -137,6 +137,12 @@ def environment(pod: dict[str, Any]) -> dict[str, str]:
     return {e["name"]: e["value"].replace("$$", "$") for e in pod["spec"]["containers"][0]["env"]}
 
 
+def test_a_runtime_hears_of_another_log_format_than_lambdas_first() -> None:
+    json_logs = PYTHON.model_copy(update={"spec": PYTHON.spec.model_copy(update={"log_format": "JSON"})})
+    assert environment(an_init_pod(json_logs))["AWS_LAMBDA_LOG_FORMAT"] == "JSON"
+    assert "AWS_LAMBDA_LOG_FORMAT" not in environment(an_init_pod())
+
+
 def test_latest_is_on_demand_and_a_cold_start_of_a_version_is_not() -> None:
     assert environment(an_instance(**LATEST))["AWS_LAMBDA_INITIALIZATION_TYPE"] == "on-demand"
     cold = an_instance(snapshot_uid=None)

@@ -270,6 +270,15 @@ def test_a_snapshot_is_made_of_the_runtime_s_image_as_it_is_now() -> None:
     assert pod.template.image == "runtime:2"
 
 
+def test_connections_that_the_snapshot_ended_are_told() -> None:
+    ended = seen.job("done", digest="sha256:1", closedConnections=["tcp 10.244.0.7:41002 → 10.96.0.1:443"])
+    (event,) = (e for e in version.decide(numbered(job=ended)).events if e.reason == "ConnectionsClosed")
+    assert event.type == "Normal"
+    assert "10.96.0.1:443" in event.message
+    reasons = [e.reason for e in version.decide(numbered(job=seen.job("done", digest="sha256:1"))).events]
+    assert "ConnectionsClosed" not in reasons
+
+
 def test_a_retry_counts_before_anything_is_cleared() -> None:
     plan = version.decide(numbered(job=seen.failed_job(message="Error (criu): no", retryable=True)))
     assert status_of(plan).attempts == 2

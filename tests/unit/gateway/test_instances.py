@@ -13,6 +13,7 @@ from aiohttp import web
 
 from thaw import names
 from thaw.errors import ClusterError, NodeError
+from thaw.gateway import instances
 from thaw.kube import kinds
 from unit.gateway.conftest import Lambda
 from unit.gateway.test_lambda_api import refused
@@ -39,6 +40,7 @@ async def test_restore(world: World, lam: Lambda) -> None:
     assert float(head(answer, "x-thaw-restore-ms") or 0) >= 100
     assert head(answer, "x-thaw-fallback") is None
     uid, grant = world.agents.grants[0]
+    assert world.processes[uid].restore_ms == 100
     assert (grant.snapshot, grant.role, grant.protocol) == ("snap-fn-1", "instance", "lambda")
     assert len(grant.token) >= 32
     assert grant.code is not None
@@ -131,6 +133,29 @@ async def test_failed_initialisation_is_the_functions_error(world: World, lam: L
     answer = await lam.invoke(FunctionName="fn")
     assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
     assert json.loads(answer["Body"])["errorType"] == "Runtime.ImportModuleError"
+    await settle()
+    assert not world.instances()
+
+
+async def test_process_that_ends_without_a_word_in_its_initialisation(world: World, lam: Lambda) -> None:
+    """What became of the process is told as Lambda tells it, with the request's id."""
+    world.init_error = {"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: exit status 9"}
+    world.function()
+    answer = await lam.invoke(FunctionName="fn")
+    message = json.loads(answer["Body"])["errorMessage"]
+    assert message == f"RequestId: {head(answer, 'x-amzn-requestid')} Error: Runtime exited with error: exit status 9"
+
+
+async def test_initialisation_that_takes_too_long(world: World, lam: Lambda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the function's error, and the limit is the function's timeout when that is longer."""
+    monkeypatch.setattr(instances, "_COLD_INIT", 0.05)
+    world.cold_phase = "init"
+    world.function(timeout=1)
+    answer = await lam.invoke(FunctionName="fn")
+    assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
+    error = json.loads(answer["Body"])
+    assert error["errorType"] == "Sandbox.Timedout"
+    assert error["errorMessage"].endswith("Error: The initialisation timed out after 1.00 seconds")
     await settle()
     assert not world.instances()
 

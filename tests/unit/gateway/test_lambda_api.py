@@ -51,6 +51,7 @@ async def test_create_get_and_delete(world: World, lam: Lambda) -> None:
             Description="hello",
             Environment={"Variables": {"A": "b"}},
             EphemeralStorage={"Size": 1024},
+            LoggingConfig={"LogFormat": "JSON"},
             SnapStart={"ApplyOn": "PublishedVersions"},
         )
     )
@@ -69,6 +70,7 @@ async def test_create_get_and_delete(world: World, lam: Lambda) -> None:
         "Description": "hello",
         "Environment": {"Variables": {"A": "b"}},
         "EphemeralStorage": {"Size": 1024},
+        "LoggingConfig": {"LogFormat": "JSON", "LogGroup": "/aws/lambda/fn"},
         "SnapStart": {"ApplyOn": "PublishedVersions", "OptimizationStatus": "Off"},
         "CodeSha256": sha,
         "CodeSize": len(data),

@@ -192,6 +192,8 @@ class Process:
         self.phase = "restoring" if restored else cold
         self.busy = 0
         self.most_busy = 0
+        self.restore_ms = 0.0
+        """What the gateway says that the restore took."""
         self.runner: web.AppRunner | None = None
 
     async def serve(self) -> None:
@@ -219,6 +221,7 @@ class Process:
 
     async def restore(self, request: web.Request) -> web.Response:
         self.allowed(request)
+        self.restore_ms = float(request.headers["Thaw-Restore-Ms"])
         if self.world.restore_answer is not None:
             status, body = self.world.restore_answer
             return web.json_response(body, status=status)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"thaw.dev/runtime/internal/contract"
+	"thaw.dev/runtime/internal/sockets"
 	"thaw.dev/runtime/internal/wrapper"
 )
 
@@ -19,10 +20,20 @@ func main() {
 		fmt.Fprintln(os.Stderr, "thaw-runc:", err)
 		os.Exit(1)
 	}
-	limit := 20 * time.Second
-	if d, err := time.ParseDuration(os.Getenv("THAW_GRANT_TIMEOUT")); err == nil {
-		limit = d
+	w := &wrapper.Wrapper{
+		Node: node, Runc: runc,
+		GrantTimeout: duration("THAW_GRANT_TIMEOUT", 20*time.Second),
+		RestoreLimit: duration("THAW_RESTORE_TIMEOUT", 30*time.Second),
+		Exec:         syscall.Exec,
+		Disconnect:   func(pid int) ([]string, error) { return sockets.Disconnect("/proc", pid) },
 	}
-	w := &wrapper.Wrapper{Node: node, Runc: runc, GrantTimeout: limit, Exec: syscall.Exec}
 	os.Exit(w.Run(os.Args[1:]))
+}
+
+// duration is what containerd's environment says, such as "5s", or otherwise.
+func duration(name string, otherwise time.Duration) time.Duration {
+	if d, err := time.ParseDuration(os.Getenv(name)); err == nil && d > 0 {
+		return d
+	}
+	return otherwise
 }

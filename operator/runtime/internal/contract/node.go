@@ -28,6 +28,7 @@ func (n Node) RuncFile() string            { return n.path("/opt/thaw/etc/runc")
 // Paths of thaw-runc.
 
 func (n Node) ReportFile(uid string) string { return n.path("/run/thaw/reports/", uid+".json") }
+func (n Node) ImagesDir(uid string) string  { return n.path("/var/lib/thaw/tmp", "restore-"+uid) }
 func (n Node) WorkDir(uid string) string    { return n.path("/run/thaw/work/", uid) }
 func (n Node) RecordFile(container string) string {
 	return n.path("/run/thaw/work/by-container/", container)

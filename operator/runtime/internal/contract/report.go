@@ -23,6 +23,8 @@ type Report struct {
 	RestoreMs    float64 `json:"restoreMs"`
 	RestoreError string  `json:"restoreError"`
 	At           int64   `json:"at"`
+	// ClosedConnections names what was ended for the container's checkpoint.
+	ClosedConnections []string `json:"closedConnections,omitempty"`
 }
 
 // WriteReport stamps and writes a report.
@@ -50,6 +52,7 @@ type Record struct {
 	PodUID   string `json:"podUID"`
 	Sandbox  bool   `json:"sandbox,omitempty"`
 	Restored bool   `json:"restored,omitempty"` // and not yet started, as far as containerd knows
+	InitPID  int    `json:"initPid,omitempty"`  // of a container that will be snapshotted
 }
 
 // WriteRecord remembers a container.

@@ -122,3 +122,24 @@ func TestApplyNeedsAProcessToPrefix(t *testing.T) {
 		t.Error("accepted")
 	}
 }
+
+func TestTheKernelKillsOneProcess(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"linux":{"a":1,"resources":{"unified":{"memory.oom.group":"1","memory.high":"2"},"b":[ 3 ]}}}`: `{"linux":{"a":1,"resources":{"b":[3],"unified":{"memory.high":"2"}}}}`,
+		`{"linux":{"resources":{"b":1}}}`: `{"linux":{"resources":{"b":1}}}`,
+		`{"linux":{"resources":null}}`:    `{"linux":{"resources":null}}`,
+		`{"process":{}}`:                  `{"process":{}}`,
+	} {
+		s, err := ParseSpec([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Apply(Edit{KillOne: true}); err != nil || string(got) != want {
+			t.Errorf("%s: %s %v", text, got, err)
+		}
+	}
+	s, _ := ParseSpec([]byte(`{"linux":{"resources":[]}}`))
+	if _, err := s.Apply(Edit{KillOne: true}); err == nil {
+		t.Error("a spec that is none was taken")
+	}
+}

@@ -15,6 +15,7 @@ type Spec struct {
 	Annotations map[string]string
 	mounts      []json.RawMessage
 	targets     []string
+	sources     map[string]string
 	rootPath    string
 	bundle      string
 }
@@ -35,7 +36,7 @@ func ReadSpec(bundle string) (*Spec, error) {
 
 // ParseSpec parses the text of a config.json.
 func ParseSpec(b []byte) (*Spec, error) {
-	s := &Spec{}
+	s := &Spec{sources: map[string]string{}}
 	if err := json.Unmarshal(b, &s.fields); err != nil {
 		return nil, err
 	}
@@ -52,11 +53,14 @@ func ParseSpec(b []byte) (*Spec, error) {
 	for _, m := range s.mounts {
 		var at struct {
 			Destination string `json:"destination"`
+			Source      string `json:"source"`
 		}
 		if err := json.Unmarshal(m, &at); err != nil {
 			return nil, fmt.Errorf("mounts: %w", err)
 		}
-		s.targets = append(s.targets, filepath.Clean("/"+at.Destination))
+		target := filepath.Clean("/" + at.Destination)
+		s.targets = append(s.targets, target)
+		s.sources[target] = at.Source
 	}
 	s.rootPath = root.Path
 	return s, nil
@@ -73,11 +77,17 @@ func (s *Spec) Rootfs() string {
 // MountTargets is every mount's place in the container.
 func (s *Spec) MountTargets() []string { return s.targets }
 
+// MountSource is what is mounted at a place in the container; empty when nothing is.
+func (s *Spec) MountSource(target string) string { return s.sources[target] }
+
 // Edit is what Thaw changes in a container's spec.
 type Edit struct {
 	Annotations map[string]string
 	Binds       []Bind
 	ArgsPrefix  []string
+	// KillOne has the kernel kill one process when the container's memory is used up, where the kubelet would have it kill
+	// all (memory.oom.group of cgroup v2): pid 1 must live to tell what happened.
+	KillOne bool
 }
 
 // Bind is a read-only bind mount of a path of the node.
@@ -131,7 +141,39 @@ func (s *Spec) Apply(e Edit) ([]byte, error) {
 		process["args"] = encode(append(append([]string{}, e.ArgsPrefix...), args...))
 		out["process"] = encode(process)
 	}
+	if e.KillOne {
+		linux, err := without(s.fields["linux"], "resources", "unified", "memory.oom.group")
+		if err != nil {
+			return nil, fmt.Errorf("linux: %w", err)
+		}
+		if linux != nil {
+			out["linux"] = linux
+		}
+	}
 	return encode(out), nil
+}
+
+// without is an object from which the value at a path was taken; what is not on the path stays the bytes it was.
+func without(object json.RawMessage, path ...string) (json.RawMessage, error) {
+	if object == nil {
+		return nil, nil
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(object, &fields); err != nil || fields == nil {
+		return object, err
+	}
+	if len(path) == 1 {
+		delete(fields, path[0])
+		return encode(fields), nil
+	}
+	inner, err := without(fields[path[0]], path[1:]...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path[0], err)
+	}
+	if inner != nil {
+		fields[path[0]] = inner
+	}
+	return encode(fields), nil
 }
 
 // WriteConfig replaces the bundle's config.json.

@@ -7,11 +7,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,14 +27,20 @@ type instance struct {
 	runtime, control string
 	token            string
 	out              *bytes.Buffer
+	memory           *fakeMemory
 }
+
+type fakeMemory struct{ kills atomic.Int32 }
+
+func (m *fakeMemory) MaxMB() int { return 80 }
+func (m *fakeMemory) Kills() int { return int(m.kills.Load()) }
 
 func newInstance(t *testing.T, initType string) *instance {
 	t.Helper()
-	i := &instance{T: t, out: &bytes.Buffer{}, token: filepath.Join(t.TempDir(), "token")}
+	i := &instance{T: t, out: &bytes.Buffer{}, memory: &fakeMemory{}, token: filepath.Join(t.TempDir(), "token")}
 	os.WriteFile(i.token, []byte("secret\n"), 0o600)
 	i.m = New(Config{
-		SnapStart: initType == "snap-start", RestoreLimit: 200 * time.Millisecond, MaxMemoryMB: func() int { return 80 }, Began: time.Now(),
+		SnapStart: initType == "snap-start", RestoreLimit: 200 * time.Millisecond, Memory: i.memory, Began: time.Now(),
 		Platform: logs.Platform{Log: logs.New(i.out, i.out), Version: "3", Runtime: "python", InitType: initType, MemoryMB: "256"},
 	})
 	for url, handler := range map[*string]http.Handler{&i.runtime: RuntimeHandler(i.m), &i.control: ControlHandler(i.m, i.token)} {
@@ -97,6 +105,16 @@ func (i *instance) want(what string, r reply, status int, parts ...string) {
 	for _, p := range parts {
 		if !strings.Contains(r.body, p) {
 			i.Errorf("%s: no %q in %s", what, p, r.body)
+		}
+	}
+}
+
+// logged looks for texts in what was logged.
+func (i *instance) logged(parts ...string) {
+	i.Helper()
+	for _, p := range parts {
+		if out := i.out.String(); !strings.Contains(out, p) {
+			i.Errorf("no %q in the log %q", p, out)
 		}
 	}
 }
@@ -179,7 +197,7 @@ func TestInvoke(t *testing.T) {
 		t.Error(r.header)
 	}
 	tail, _ := base64.StdEncoding.DecodeString(r.header.Get("Thaw-Log-Tail"))
-	for _, part := range []string{"START RequestId: r1 Version: 3\n", "END RequestId: r1\n", "REPORT RequestId: r1\t", "Memory Size: 256 MB\tMax Memory Used: 80 MB\tRestore Duration: 143.20 ms"} {
+	for _, part := range []string{"START RequestId: r1 Version: 3\n", "END RequestId: r1\n", "REPORT RequestId: r1\t", "Memory Size: 256 MB\tMax Memory Used: 80 MB\tRestore Duration: 143.20 ms\tBilled Restore Duration: 0 ms\n"} {
 		if !strings.Contains(string(tail), part) {
 			t.Errorf("no %q in the tail %q", part, tail)
 		}
@@ -252,8 +270,11 @@ func TestFunctionError(t *testing.T) {
 
 func TestCallsOutOfOrder(t *testing.T) {
 	i := newInstance(t, "on-demand")
-	for _, path := range []string{"restore/error", "invocation/r/response", "invocation/r/error"} {
-		i.want(path+" in init", i.rt("POST", path, "{}"), 403, "InvalidStateTransition", `"errorMessage"`)
+	for path, state := range map[string]string{"restore/error": "RestoreError", "invocation/r/response": "InvocationResponse", "invocation/r/error": "InvocationErrorResponse"} {
+		want := `{"errorType":"InvalidStateTransition","errorMessage":"State transition from Started to ` + state + ` failed for runtime. Error: State transition is not allowed"}`
+		if r := i.rt("POST", path, "{}"); r.status != 403 || r.body != want || r.header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s in init: %+v", path, r)
+		}
 	}
 	i.want("restore/next without SnapStart", i.rt("GET", "restore/next", ""), 403)
 	i.want("restore in init", i.ctl("POST", "restore", ""), 503)
@@ -285,9 +306,7 @@ func TestTimeout(t *testing.T) {
 	}
 	i.want("response too late", i.rt("POST", "invocation/r1/response", "1"), 403)
 	i.want("invoke after the end", i.ctl("POST", "invoke", "", "Thaw-Request-Id", "r2"), 503)
-	if !strings.Contains(i.out.String(), "r1 Task timed out after 0.02 seconds\nEND RequestId: r1\n") {
-		t.Error(i.out)
-	}
+	i.logged("Z r1 Task timed out after 0.02 seconds\nEND RequestId: r1\n", "Max Memory Used: 80 MB\tStatus: timeout\n")
 }
 
 func TestProcessEndsInAnInvocation(t *testing.T) {
@@ -301,6 +320,25 @@ func TestProcessEndsInAnInvocation(t *testing.T) {
 	if i.m.Failure() == nil {
 		t.Error("no reason")
 	}
+	i.logged("\nRequestId: r1 Error: Runtime exited with error: exit status 3\nRuntime.ExitError\nEND RequestId: r1\nREPORT RequestId: r1\t", "Max Memory Used: 80 MB\tStatus: error\tError Type: Runtime.ExitError\n")
+}
+
+func TestAProcessThatUsesMoreMemoryThanThereIs(t *testing.T) {
+	i := newInstance(t, "on-demand")
+	i.memory.kills.Store(1) // somebody else's, before
+	i.ready(func(id, event string) {
+		i.memory.kills.Add(1)
+		i.m.ProcessEnded("signal: killed")
+	})
+	r := i.ctl("POST", "invoke", "", "Thaw-Request-Id", "r1")
+	i.want("invoke", r, 200, `"errorType":"Runtime.ExitError"`, "RequestId: r1 Error: Runtime exited with error: signal: killed")
+	i.logged("RequestId: r1 Error: Runtime exited with error: signal: killed\nRuntime.ExitError\n", "Memory Size: 256 MB\tMax Memory Used: 256 MB\tStatus: error\tError Type: Runtime.OutOfMemory\n")
+
+	i = newInstance(t, "snap-start")
+	i.memory.kills.Store(1)
+	i.m.ProcessEnded("signal: killed")
+	i.want("state", i.ctl("GET", "state?wait=5", ""), 200, `"phase":"failed"`, `"errorType":"Runtime.OutOfMemory"`)
+	i.logged("Phase: init\tStatus: error\tError Type: Runtime.OutOfMemory\n")
 }
 
 func TestAnInvocationThatTheProcessNeverSawCanRunElsewhere(t *testing.T) {
@@ -380,6 +418,37 @@ func TestRestoreHookFails(t *testing.T) {
 	if i.m.FailedInit() || i.m.Failure().Type != "KeyError" {
 		t.Error(i.m.Failure())
 	}
+	i.logged("\tStatus: error\tError Type: KeyError\n")
+	i.want("restore/error again", i.rt("POST", "restore/error", "{}"), 403, "from RestoreError to RestoreError")
+}
+
+func TestARuntimeThatMeansItsHooksByAnInitError(t *testing.T) {
+	i, restored := restoring(t)
+	i.want("init/error", i.rt("POST", "init/error", `{"errorType":"KeyError","errorMessage":"'db'"}`), 202)
+	i.want("restore", <-restored, 400, `"errorType":"SnapStartException"`, "KeyError: 'db'")
+}
+
+func TestTheRestoreIsReportedWhole(t *testing.T) {
+	i := newInstance(t, "snap-start")
+	next := later(func() reply { return i.rt("GET", "restore/next", "") })
+	i.phase(SnapshotReady)
+	i.logged("INIT_REPORT Init Duration: ")
+	restored := later(func() reply { return i.ctl("POST", "restore", "", "Thaw-Restore-Ms", "1000") })
+	<-next
+	time.Sleep(5 * time.Millisecond) // the hooks
+	i.echo()
+	<-restored
+	i.ctl("POST", "invoke", "1", "Thaw-Request-Id", "r1", "Thaw-Start", "restore", "Thaw-Restore-Ms", "1010")
+	i.ctl("POST", "invoke", "1", "Thaw-Request-Id", "r2", "Thaw-Start", "warm", "Thaw-Restore-Ms", "1010")
+	var whole float64
+	var billed int
+	_, report, _ := strings.Cut(i.out.String(), "RESTORE_REPORT Restore Duration: ")
+	fmt.Sscanf(report, "%f ms", &whole)
+	_, report, _ = strings.Cut(report, "Restore Duration: 1010.00 ms\tBilled Restore Duration: ")
+	fmt.Sscanf(report, "%d ms", &billed)
+	if whole < 1005 || billed < 5 || billed > 1000 || strings.Contains(report, "Restore Duration") {
+		t.Errorf("restore %.2f ms, billed %d ms in %s", whole, billed, i.out)
+	}
 }
 
 func TestRestoreHooksTakeTooLong(t *testing.T) {
@@ -387,6 +456,7 @@ func TestRestoreHooksTakeTooLong(t *testing.T) {
 	i.want("restore", <-restored, 408, `"errorType":"SnapStartTimeoutException"`)
 	<-i.m.Finished()
 	i.want("next, too late", i.rt("GET", "invocation/next", ""), 403)
+	i.logged("RESTORE_REPORT Restore Duration: ", " ms\tStatus: timeout\n")
 }
 
 func TestProcessEndsInRestore(t *testing.T) {
@@ -430,18 +500,19 @@ func TestTheRuntimeMayHangUpInNext(t *testing.T) {
 
 func TestStreamedResponse(t *testing.T) {
 	i := newInstance(t, "on-demand")
-	fail := false
+	fail, body := false, ""
 	i.ready(func(id, event string) {
-		body, w := io.Pipe()
-		r, _ := http.NewRequest("POST", i.runtime+"/2018-06-01/runtime/invocation/"+id+"/response", body)
+		stream, w := io.Pipe()
+		r, _ := http.NewRequest("POST", i.runtime+"/2018-06-01/runtime/invocation/"+id+"/response", stream)
 		r.Header.Set("Lambda-Runtime-Function-Response-Mode", "streaming")
-		r.Trailer = http.Header{errorTypeHeader: nil}
+		r.Trailer = http.Header{errorTypeHeader: nil, errorBodyHeader: nil}
 		go func() {
 			for n := range 10 {
 				fmt.Fprintf(w, "part %d\n", n)
 			}
 			if fail {
 				r.Trailer.Set(errorTypeHeader, "Runtime.Streamed")
+				r.Trailer.Set(errorBodyHeader, body)
 			}
 			w.Close()
 		}()
@@ -456,6 +527,40 @@ func TestStreamedResponse(t *testing.T) {
 	if r.header.Get("Thaw-Function-Error") == "" {
 		t.Error(r.header)
 	}
+	body = base64.StdEncoding.EncodeToString([]byte(`{"errorType":"MyError","errorMessage":"half-way"}`))
+	r = i.ctl("POST", "invoke", "", "Thaw-Request-Id", "r3")
+	if i.want("failed half-way, and says why", r, 200); r.body != `{"errorType":"MyError","errorMessage":"half-way"}` {
+		t.Error(r.body)
+	}
+}
+
+func TestAResponseThatIsNotWhole(t *testing.T) {
+	i := newInstance(t, "on-demand")
+	i.ready(func(id, event string) {
+		c, err := net.Dial("tcp", strings.TrimPrefix(i.runtime, "http://"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		fmt.Fprintf(c, "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf", id)
+		c.Close()
+	})
+	r := i.ctl("POST", "invoke", "", "Thaw-Request-Id", "r1")
+	i.want("invoke", r, 200, `"errorType":"Runtime.TruncatedResponse"`)
+	if r.header.Get("Thaw-Function-Error") == "" {
+		t.Error(r.header)
+	}
+	i.phase(Ready)
+}
+
+func TestAResponseModeThatLambdaDoesNotKnow(t *testing.T) {
+	i := newInstance(t, "on-demand")
+	posted := make(chan reply, 1)
+	i.ready(func(id, event string) {
+		posted <- i.rt("POST", "invocation/"+id+"/response", "1", "Lambda-Runtime-Function-Response-Mode", "dribbling")
+	})
+	i.want("invoke", i.ctl("POST", "invoke", "", "Thaw-Request-Id", "r1"), 200, "Runtime.InvalidResponseModeHeader")
+	i.want("post", <-posted, 400, `"errorType":"InvalidFunctionResponseMode"`)
 }
 
 func TestPayloadLimits(t *testing.T) {

@@ -27,7 +27,8 @@ func ControlHandler(m *Machine, tokenFile string) http.Handler {
 		answer(w, http.StatusOK, m.State(ctx))
 	})
 	mux.HandleFunc("POST /v1/restore", func(w http.ResponseWriter, r *http.Request) {
-		hooks, err := m.Restore(r.Context())
+		restoreMs, _ := strconv.ParseFloat(r.Header.Get("Thaw-Restore-Ms"), 64)
+		hooks, err := m.Restore(r.Context(), restoreMs)
 		if err != nil {
 			answerError(w, err)
 			return

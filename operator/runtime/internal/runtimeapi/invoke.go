@@ -3,6 +3,7 @@ package runtimeapi
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"thaw.dev/runtime/internal/logs"
@@ -10,6 +11,9 @@ import (
 
 // MaxPayload is Lambda's limit of a response: 6 MB and a little for its own envelope.
 const MaxPayload = 6<<20 + 100
+
+// memoryTick is how often the memory in use is looked at while an invocation runs: what is freed again leaves no other trace.
+const memoryTick = 100 * time.Millisecond
 
 // Request is an invocation as the runtime will get it.
 type Request struct {
@@ -33,16 +37,21 @@ type Result struct {
 	Exited        bool
 	LogTail       []byte
 
-	status, errorType, note string
-	lost                    error // the invocation did not run
+	outcome  logs.Outcome
+	timedOut string // what the log says of it
+	note     string
+	memoryMB int   // what the report says was used, when it is known better than by looking
+	lost     error // the invocation did not run
 }
 
 type invocation struct {
 	request   Request
 	began     time.Time
 	delivered bool
+	first     bool    // of this instance
 	initMs    float64 // of the first invocation
 	maxMemMB  int
+	kills     int // for want of memory, before it began
 	timer     *time.Timer
 	result    Result
 	done      chan struct{}
@@ -54,24 +63,49 @@ func (m *Machine) Invoke(r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	<-i.done
+	m.watchMemory(i)
 	took := time.Since(i.began)
 	p := m.cfg.Platform
 	p.Log.Drain()
+	if i.result.timedOut != "" {
+		p.TimedOut(r.ID, i.result.timedOut)
+	}
 	if i.result.note != "" {
-		p.Note(r.ID, i.result.note)
+		p.Note(i.result.note)
 	}
-	report := logs.Invocation{ID: r.ID, Duration: took, MaxMemMB: i.maxMemMB, Status: i.result.status, ErrorType: i.result.errorType, RestoreMs: r.RestoreMs}
-	if r.Start == "cold" {
-		report.InitMs = i.initMs
-	}
-	p.Report(report)
+	p.Report(m.report(i, took))
 	i.result.LogTail = p.Log.Tail()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.finishing = false
 	m.to(m.phase)
 	return i.result, i.result.lost
+}
+
+// watchMemory waits for the invocation's end.
+func (m *Machine) watchMemory(i *invocation) {
+	tick := time.NewTicker(memoryTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-i.done:
+			return
+		case <-tick.C:
+			m.cfg.Memory.MaxMB()
+		}
+	}
+}
+
+func (m *Machine) report(i *invocation, took time.Duration) logs.Invocation {
+	r := logs.Invocation{
+		Outcome: i.result.outcome, ID: i.request.ID, TraceID: i.request.TraceID, Duration: took, Produced: len(i.result.Payload), MaxMemMB: i.maxMemMB, Ended: i.result.Exited,
+	}
+	if i.request.Start == "cold" {
+		r.InitMs = i.initMs
+	} else if i.first {
+		r.RestoreMs, r.BilledRestoreMs = i.request.RestoreMs, m.hooksMs
+	}
+	return r
 }
 
 func (m *Machine) accept(r Request) (*invocation, error) {
@@ -88,14 +122,14 @@ func (m *Machine) accept(r Request) (*invocation, error) {
 	if r.DeadlineMs == 0 {
 		r.DeadlineMs = now.Add(r.Timeout).UnixMilli()
 	}
-	i := &invocation{request: r, began: now, done: make(chan struct{})}
+	i := &invocation{request: r, began: now, kills: m.cfg.Memory.Kills(), done: make(chan struct{})}
 	i.timer = time.AfterFunc(r.Timeout, func() { m.timedOut(i) })
 	if !m.served {
-		i.initMs = m.initMs
+		i.first, i.initMs = true, m.initMs
 	}
 	m.served, m.current = true, i
 	m.cfg.Platform.Log.Mark()
-	m.cfg.Platform.Start(r.ID)
+	m.cfg.Platform.Start(r.ID, r.TraceID)
 	m.to(Busy)
 	return i, nil
 }
@@ -104,7 +138,9 @@ func (m *Machine) accept(r Request) (*invocation, error) {
 func (m *Machine) end(r Result, next Phase) {
 	i := m.current
 	i.timer.Stop()
-	i.maxMemMB = m.cfg.MaxMemoryMB() // now: after a timeout the process is killed
+	if i.maxMemMB = r.memoryMB; i.maxMemMB == 0 {
+		i.maxMemMB = m.cfg.Memory.MaxMB() // now: after a timeout the process is killed
+	}
 	r.Exited = next == Exited
 	i.result = r
 	m.lastID, m.current, m.finishing = i.request.ID, nil, true
@@ -121,33 +157,45 @@ func (m *Machine) timedOut(i *invocation) {
 	note := fmt.Sprintf("Task timed out after %.2f seconds", i.request.Timeout.Seconds())
 	f := Failure{Type: "Sandbox.Timedout", Message: "RequestId: " + i.request.ID + " Error: " + note}
 	m.failure = &f
-	m.end(Result{Payload: text(f), FunctionError: true, status: "timeout", errorType: f.Type, note: note}, Exited)
+	m.end(Result{Payload: text(f), FunctionError: true, outcome: logs.Outcome{Status: logs.Timeout}, timedOut: note}, Exited)
 }
 
 // exit is the result of an invocation whose process ended. One that the process never saw was not its doing, and can run elsewhere.
-func (i *invocation) exit(f Failure) Result {
+func (m *Machine) exit(i *invocation, f Failure) Result {
+	outcome := logs.Outcome{Status: logs.Error, ErrorType: f.Type}
 	if !i.delivered {
-		return Result{lost: notReady("the function ended before it took the invocation: " + f.Message), status: "failure", errorType: f.Type}
+		return Result{lost: notReady("the function ended before it took the invocation: " + f.Message), outcome: outcome}
 	}
-	note := "RequestId: " + i.request.ID + " Error: " + f.Message
-	return Result{Payload: text(Failure{Type: f.Type, Message: note}), FunctionError: true, status: "failure", errorType: f.Type, note: note}
+	message := "RequestId: " + i.request.ID + " Error: " + f.Message
+	r := Result{Payload: text(Failure{Type: f.Type, Message: message}), FunctionError: true, outcome: outcome, note: message + "\n" + f.Type}
+	if m.cfg.Memory.Kills() > i.kills {
+		// As on Lambda, only the report knows; what was used is what there was.
+		r.outcome.ErrorType = outOfMemory
+		r.memoryMB, _ = strconv.Atoi(m.cfg.Platform.MemoryMB)
+	}
+	return r
 }
 
 // Respond is the runtime's answer.
 func (m *Machine) Respond(id string, payload []byte, contentType string) error {
-	return m.settle(id, "InvocationResponse", Result{Payload: payload, ContentType: contentType, status: "success"})
+	return m.settle(id, "InvocationResponse", Result{Payload: payload, ContentType: contentType, outcome: logs.Outcome{Status: logs.Success}})
 }
 
 // RespondError is the runtime's word that the function raised an error.
 func (m *Machine) RespondError(id string, payload []byte, errorType string) error {
-	return m.settle(id, "InvocationErrorResponse", Result{Payload: payload, FunctionError: true, status: "error", errorType: errorType})
+	return m.settle(id, "InvocationErrorResponse", Result{Payload: payload, FunctionError: true, outcome: logs.Outcome{Status: logs.Error, ErrorType: errorType}})
 }
 
 // RespondTooLarge settles an invocation whose answer exceeds MaxPayload. The runtime's post counts as accepted: Lambda answers 413,
 // of which awslambdaric dies, and with it the next invocation.
 func (m *Machine) RespondTooLarge(id string) error {
 	f := Failure{Type: "Function.ResponseSizeTooLarge", Message: fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", MaxPayload)}
-	return m.settle(id, "InvocationResponse", Result{Payload: text(f), FunctionError: true, status: "error", errorType: f.Type, note: f.Message})
+	return m.RespondFailure(id, f)
+}
+
+// RespondFailure settles an invocation whose answer could not be taken.
+func (m *Machine) RespondFailure(id string, f Failure) error {
+	return m.settle(id, "InvocationResponse", Result{Payload: text(f), FunctionError: true, outcome: logs.Outcome{Status: logs.Error, ErrorType: f.Type}, note: f.Message})
 }
 
 func (m *Machine) settle(id, to string, r Result) error {

@@ -36,6 +36,9 @@ const RestoreLimit = 10 * time.Second
 // lastLines is how much of the output explains a process that ended in its initialisation.
 const lastLines = 1500
 
+// outOfMemory is what Lambda's reports call the end of a process that used more memory than the function has.
+const outOfMemory = "Runtime.OutOfMemory"
+
 // Failure is an error in Lambda's shape.
 type Failure struct {
 	Type    string   `json:"errorType"`
@@ -48,8 +51,16 @@ type Config struct {
 	SnapStart    bool
 	RestoreLimit time.Duration
 	Platform     logs.Platform
-	MaxMemoryMB  func() int
+	Memory       Memory
 	Began        time.Time
+}
+
+// Memory is what the container's memory has seen.
+type Memory interface {
+	// MaxMB is the most that has been used, in MB; asked often while an invocation runs.
+	MaxMB() int
+	// Kills is how many processes the kernel has killed because it was used up.
+	Kills() int
 }
 
 // Machine is the state of a function process. Nothing in it ticks while the process waits to be dumped: CRIU lets the monotonic clock
@@ -68,6 +79,7 @@ type Machine struct {
 
 	restoreBegan time.Time
 	restoreTimer *time.Timer
+	restoreMs    float64 // of the container, before the hooks
 	hooksMs      float64
 	restoreErr   *apiError
 
@@ -131,7 +143,7 @@ func (m *Machine) over() bool { return m.phase == Failed || m.phase == Exited }
 // initialised notes the end of the initialisation, once.
 func (m *Machine) initialised(next Phase) {
 	m.initMs = ms(time.Since(m.cfg.Began))
-	m.cfg.Platform.InitDone(m.initMs, "")
+	m.cfg.Platform.InitDone(m.initMs, logs.Outcome{Status: logs.Success})
 	m.to(next)
 }
 
@@ -150,21 +162,25 @@ func (m *Machine) State(ctx context.Context) State {
 	return State{m.phase, m.initMs, m.failure}
 }
 
-// InitError is the runtime's word that its initialisation failed.
+// InitError is the runtime's word that its initialisation failed. As on Lambda, older runtimes mean a restore's hooks by it.
 func (m *Machine) InitError(f Failure) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.phase != Init {
+	switch m.phase {
+	case Init:
+		m.failInit(f)
+	case Restoring:
+		m.failHook(f)
+	default:
 		return m.notAllowed("InitError")
 	}
-	m.failInit(f)
 	return nil
 }
 
 func (m *Machine) failInit(f Failure) {
 	m.initMs = ms(time.Since(m.cfg.Began))
 	m.failure = &f
-	m.cfg.Platform.InitDone(m.initMs, f.Type)
+	m.cfg.Platform.InitDone(m.initMs, logs.Outcome{Status: logs.Error, ErrorType: f.Type})
 	m.to(Failed)
 }
 
@@ -184,15 +200,16 @@ func (m *Machine) RestoreNext(ctx context.Context) error {
 	return nil
 }
 
-// Restore releases the runtime and waits for its after-restore hooks, which it gives the milliseconds of.
-func (m *Machine) Restore(ctx context.Context) (float64, error) {
+// Restore releases the runtime and waits for its after-restore hooks, which it gives the milliseconds of. The container's
+// own restore, which is over, took restoreMs.
+func (m *Machine) Restore(ctx context.Context, restoreMs float64) (float64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case m.phase == Init:
 		return 0, notReady("the function is still initialising")
 	case m.phase == SnapshotReady && m.atRestore:
-		m.restoreBegan = time.Now()
+		m.restoreBegan, m.restoreMs = time.Now(), restoreMs
 		m.restoreTimer = time.AfterFunc(m.cfg.RestoreLimit, m.restoreTimedOut)
 		m.cfg.Platform.RestoreStart()
 		m.to(Restoring)
@@ -218,8 +235,13 @@ func (m *Machine) RestoreError(f Failure) error {
 	if m.phase != Restoring {
 		return m.notAllowed("RestoreError")
 	}
-	m.failRestore(apiError{400, "SnapStartException", f.Type + ": " + f.Message}, f)
+	m.failHook(f)
 	return nil
+}
+
+func (m *Machine) failHook(f Failure) {
+	e := apiError{400, "SnapStartException", f.Type + ": " + f.Message}
+	m.failRestore(e, f, logs.Outcome{Status: logs.Error, ErrorType: f.Type})
 }
 
 func (m *Machine) restoreTimedOut() {
@@ -229,14 +251,20 @@ func (m *Machine) restoreTimedOut() {
 		return
 	}
 	e := apiError{408, "SnapStartTimeoutException", fmt.Sprintf("the restore hooks took longer than %.0f s", m.cfg.RestoreLimit.Seconds())}
-	m.failRestore(e, Failure{Type: e.Type, Message: e.Message})
+	m.failRestore(e, Failure{Type: e.Type, Message: e.Message}, logs.Outcome{Status: logs.Timeout})
 }
 
-func (m *Machine) failRestore(e apiError, why Failure) {
-	m.restoreTimer.Stop()
+func (m *Machine) failRestore(e apiError, why Failure, o logs.Outcome) {
 	m.restoreErr, m.failure = &e, &why
-	m.cfg.Platform.RestoreDone(ms(time.Since(m.restoreBegan)), e.Type)
+	m.restored(o)
 	m.to(Failed)
+}
+
+// restored notes the end of the restore.
+func (m *Machine) restored(o logs.Outcome) {
+	m.restoreTimer.Stop()
+	m.hooksMs = ms(time.Since(m.restoreBegan))
+	m.cfg.Platform.RestoreDone(m.restoreMs+m.hooksMs, o)
 }
 
 // Next is where a runtime waits for work. Its first call ends the initialisation, or the restore.
@@ -249,9 +277,7 @@ func (m *Machine) Next(ctx context.Context) (*Request, error) {
 	case m.phase == Init:
 		m.initialised(Ready)
 	case m.phase == Restoring:
-		m.restoreTimer.Stop()
-		m.hooksMs = ms(time.Since(m.restoreBegan))
-		m.cfg.Platform.RestoreDone(m.hooksMs, "")
+		m.restored(logs.Outcome{Status: logs.Success})
 		m.to(Ready)
 	case m.phase == SnapshotReady && m.atRestore, m.phase == Busy && m.current.delivered, m.over():
 		return nil, m.notAllowed("Ready")
@@ -282,16 +308,19 @@ func (m *Machine) ProcessEnded(how string) {
 	switch {
 	case m.over():
 	case m.phase == Init && !m.stopping:
+		if m.cfg.Memory.Kills() > 0 {
+			f.Type = outOfMemory
+		}
 		// It ended without a word; its last lines are all that explains it.
 		if last := strings.TrimSpace(string(m.cfg.Platform.Log.Tail())); last != "" {
 			f.Message += "\n" + last[max(0, len(last)-lastLines):]
 		}
 		m.failInit(f)
 	case m.phase == Restoring:
-		m.failRestore(apiError{400, "SnapStartException", f.Type + ": " + f.Message}, f)
+		m.failHook(f)
 	case m.phase == Busy:
 		m.failure = &f
-		m.end(m.current.exit(f), Exited)
+		m.end(m.exit(m.current, f), Exited)
 	default:
 		if !m.stopping {
 			m.failure = &f
@@ -302,7 +331,20 @@ func (m *Machine) ProcessEnded(how string) {
 
 // notAllowed is Lambda's answer to a call out of order.
 func (m *Machine) notAllowed(to string) error {
-	return apiError{403, "InvalidStateTransition", fmt.Sprintf("State transition from %s to %s failed for runtime. Error: State transition is not allowed", m.phase, to)}
+	return apiError{403, "InvalidStateTransition", fmt.Sprintf("State transition from %s to %s failed for runtime. Error: State transition is not allowed", m.lambdaState(), to)}
+}
+
+// lambdaState is the phase in the words of Lambda's own errors.
+func (m *Machine) lambdaState() string {
+	switch {
+	case m.phase == SnapshotReady && m.atRestore:
+		return "RestoreReady"
+	case m.phase == Failed && m.restoreErr != nil:
+		return "RestoreError"
+	}
+	return map[Phase]string{
+		Init: "Started", SnapshotReady: "Ready", Restoring: "Restoring", Ready: "Ready", Busy: "Running", Failed: "InitError", Exited: "Exited",
+	}[m.phase]
 }
 
 // apiError is an error that an HTTP caller sees.

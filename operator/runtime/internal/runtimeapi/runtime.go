@@ -1,6 +1,7 @@
 package runtimeapi
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -54,20 +55,47 @@ func RuntimeHandler(m *Machine) http.Handler {
 
 const errorTypeHeader = "Lambda-Runtime-Function-Error-Type"
 
-// respond takes a response in one piece or streamed; a streamed one may still end in an error, told in its trailer.
+// A runtime that streams says so, and tells of a failure half-way in trailers.
+const (
+	responseModeHeader = "Lambda-Runtime-Function-Response-Mode"
+	errorBodyHeader    = "Lambda-Runtime-Function-Error-Body" // base64
+)
+
+// respond takes a response in one piece or streamed. Either is passed on whole.
 func respond(m *Machine, r *http.Request) error {
 	id := r.PathValue("id")
+	if mode := r.Header.Get(responseModeHeader); mode != "" && mode != "streaming" {
+		f := Failure{Type: "Runtime.InvalidResponseModeHeader", Message: "Invalid function response mode"}
+		return settled(m.RespondFailure(id, f), apiError{400, "InvalidFunctionResponseMode", f.Message})
+	}
 	body, err := readAll(r)
 	switch {
 	case errors.Is(err, errTooLarge):
 		return m.RespondTooLarge(id)
 	case err != nil:
-		return apiError{400, "InvalidRequest", "the response ended early: " + err.Error()}
+		f := Failure{Type: "Runtime.TruncatedResponse", Message: "The response ended early: " + err.Error()}
+		return settled(m.RespondFailure(id, f), apiError{400, "TruncatedHTTPRequest", "HTTP request detected as truncated"})
 	}
 	if kind := r.Trailer.Get(errorTypeHeader); kind != "" {
-		return m.RespondError(id, text(Failure{Type: kind, Message: "the function failed while it streamed its response"}), kind)
+		return m.RespondError(id, streamedError(kind, r.Trailer.Get(errorBodyHeader)), kind)
 	}
 	return m.Respond(id, body, r.Header.Get("Content-Type"))
+}
+
+// settled is what a runtime hears whose invocation was ended with a failure: the call's own fault first.
+func settled(err error, fault apiError) error {
+	if err != nil {
+		return err
+	}
+	return fault
+}
+
+// streamedError is the error that a trailer holds, or one that says as much as is known.
+func streamedError(kind, body string) []byte {
+	if b, err := base64.StdEncoding.DecodeString(body); err == nil && json.Valid(b) {
+		return b
+	}
+	return text(Failure{Type: kind, Message: "the function failed while it streamed its response"})
 }
 
 var errTooLarge = errors.New("too large")

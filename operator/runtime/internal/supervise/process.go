@@ -19,6 +19,12 @@ type process struct {
 	ended chan string  // how; "" for exit status 0
 }
 
+// A process that has mostKillable in its oomScore is the first that the kernel kills for want of memory.
+const (
+	oomScore     = "/proc/self/oom_score_adj"
+	mostKillable = "1000"
+)
+
 // start runs a program in a process group of its own, so that all of it can be killed.
 func start(args, env []string, stdout, stderr *os.File) (*process, error) {
 	path, err := exec.LookPath(args[0])
@@ -36,9 +42,14 @@ func start(args, env []string, stdout, stderr *os.File) (*process, error) {
 			return nil, err
 		}
 	}
+	// The kernel is to choose the function, not pid 1, when the container's memory is used up. A child inherits the value; where
+	// it may not be set, the greater of the two dies, which is the function nearly always.
+	before, _ := os.ReadFile(oomScore)
+	os.WriteFile(oomScore, []byte(mostKillable), 0)
 	pid, err := syscall.ForkExec(path, args, &syscall.ProcAttr{
 		Env: env, Files: []uintptr{null.Fd(), stdout.Fd(), stderr.Fd()}, Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
+	os.WriteFile(oomScore, before, 0)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -45,13 +46,15 @@ func (s Supervisor) Run(args []string) int {
 	initType := env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
 	snapStart := initType == "snap-start"
 	platform := logs.Platform{
-		Log: log, JSON: env("AWS_LAMBDA_LOG_FORMAT", "") == "JSON", Version: env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+		Log: log, JSON: env("AWS_LAMBDA_LOG_FORMAT", "") == "JSON",
+		Function: env("AWS_LAMBDA_FUNCTION_NAME", ""), Version: env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
 		Runtime: env("AWS_EXECUTION_ENV", "provided"), InitType: initType, MemoryMB: env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0"),
 	}
 	var function *process
+	limit, _ := strconv.Atoi(platform.MemoryMB)
+	used := &memory{proc: "/proc/self", limit: limit, process: func() int { return function.maxMemoryMB() }}
 	machine := runtimeapi.New(runtimeapi.Config{
-		SnapStart: snapStart, RestoreLimit: s.RestoreLimit, Platform: platform, Began: began,
-		MaxMemoryMB: func() int { return function.maxMemoryMB() },
+		SnapStart: snapStart, RestoreLimit: s.RestoreLimit, Platform: platform, Memory: used, Began: began,
 	})
 
 	// Both servers listen before the function starts: it must find its own, the agent the other's state.

@@ -166,6 +166,15 @@ func TestSigterm(t *testing.T) {
 	}
 }
 
+func TestTheKernelWouldKillTheProgramFirst(t *testing.T) {
+	p := startInit(t, nil, "sh", "-c", "echo adj $(cat /proc/self/oom_score_adj) $(cat /proc/$PPID/oom_score_adj); exit 1")
+	p.ends()
+	before, _ := os.ReadFile(oomScore)
+	if !strings.Contains(p.out.String(), "adj 1000 "+string(before)) {
+		t.Error(p.out.String())
+	}
+}
+
 func TestOutputIsBlockingForTheProgram(t *testing.T) {
 	p := startInit(t, nil, "sh", "-c", `grep flags /proc/self/fdinfo/1; exit 1`)
 	p.ends()

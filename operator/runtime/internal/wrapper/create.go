@@ -3,16 +3,12 @@ package wrapper
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"thaw.dev/runtime/internal/contract"
-	"thaw.dev/runtime/internal/criulog"
 	"thaw.dev/runtime/internal/oci"
 	"thaw.dev/runtime/internal/podip"
-	"thaw.dev/runtime/internal/rootfs"
 )
 
 // What containerd writes into a bundle about its pod.
@@ -126,7 +122,11 @@ func (m *making) done(state string) error {
 	}
 	if err == nil {
 		m.report.IP = podip.Of(m.report.PID)
-		err = m.Node.WriteRecord(m.c.ID, contract.Record{PodUID: m.report.PodUID, Restored: state == contract.Restored})
+		record := contract.Record{PodUID: m.report.PodUID, Restored: state == contract.Restored}
+		if m.grant.Role == "init" {
+			record.InitPID = m.report.PID
+		}
+		err = m.Node.WriteRecord(m.c.ID, record)
 	}
 	if err == nil {
 		m.report.State = state
@@ -148,86 +148,11 @@ func (m *making) edit(initBinary string) error {
 	if m.grant.Wrap {
 		e.Binds = append(e.Binds, oci.Bind{Source: initBinary, Target: initTarget}, oci.Bind{Source: m.Node.PodDir(m.grant.PodUID), Target: podTarget})
 		e.ArgsPrefix = []string{initTarget}
+		e.KillOne = true
 	}
 	text, err := m.spec.Apply(e)
 	if err != nil {
 		return err
 	}
 	return m.spec.WriteConfig(text)
-}
-
-// restore makes the container of its snapshot. After an error nothing is left of it but files that the diff changed.
-func (m *making) restore() error {
-	snapshot, err := m.Node.OpenSnapshot(m.grant.SnapshotDir)
-	if err != nil {
-		return err
-	}
-	// The program that CRIU maps again must be the one that it dumped, which an update of Thaw replaces on the node.
-	initBinary := snapshot.Init
-	if initBinary == "" {
-		initBinary = m.Node.InitBinary()
-	}
-	if err := m.edit(initBinary); err != nil {
-		return err
-	}
-	begin := time.Now()
-	if snapshot.Diff != "" {
-		diff, err := rootfs.Unpack(snapshot.Diff, m.spec.Rootfs(), m.mountTargets())
-		defer diff.Close()
-		if err != nil {
-			diff.Undo()
-			return err
-		}
-		if err := m.runRestore(snapshot.Images); err != nil {
-			diff.Undo()
-			return err
-		}
-	} else if err := m.runRestore(snapshot.Images); err != nil {
-		return err
-	}
-	m.report.RestoreMs = float64(time.Since(begin).Microseconds()) / 1000
-	return nil
-}
-
-func (m *making) mountTargets() []string {
-	return append([]string{codeTarget, "/.thaw"}, m.spec.MountTargets()...)
-}
-
-// runRestore runs `runc restore`; its error is CRIU's line that matters. runc's log is kept beside CRIU's: an error in
-// containerd's log would be shown as the reason of whatever fails later.
-func (m *making) runRestore(images string) error {
-	work := m.Node.WorkDir(m.grant.PodUID)
-	criuLog, runcLog := filepath.Join(work, "restore.log"), filepath.Join(work, "runc.log")
-	os.Remove(criuLog)
-	os.Remove(runcLog)
-	args := append(m.c.GlobalWithLog(runcLog), "restore", "--detach", "--no-subreaper", "--tcp-established", "--file-locks",
-		"--bundle", m.bundle, "--image-path", images, "--work-path", work)
-	for _, flag := range []string{"pid-file", "console-socket"} {
-		if v, ok := m.c.Flag(flag); ok {
-			args = append(args, "--"+flag, v)
-		}
-	}
-	if _, ok := m.c.Flag("no-pivot"); ok {
-		args = append(args, "--no-pivot")
-	}
-	err := m.run("restore", append(args, m.c.ID))
-	if err == nil {
-		return nil
-	}
-	m.discard()
-	for _, cause := range []string{criulog.Cause(criuLog), lastError(runcLog)} {
-		if cause != "" {
-			return fmt.Errorf("%s", cause)
-		}
-	}
-	return err
-}
-
-// discard removes what is left of a container that did not come to be. Usually runc has done so, and says that there is none.
-func (m *making) discard() {
-	log := filepath.Join(m.Node.WorkDir(m.grant.PodUID), "delete.log")
-	m.quietly(append(m.c.GlobalWithLog(log), "delete", "--force", m.c.ID))
-	if pidFile, ok := m.c.Flag("pid-file"); ok {
-		os.Remove(pidFile)
-	}
 }

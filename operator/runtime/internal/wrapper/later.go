@@ -3,6 +3,7 @@ package wrapper
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -56,8 +57,11 @@ func (w *Wrapper) checkpoint(c oci.Command) error {
 		at = work
 		args = append(args, "--work-path", at)
 	}
+	if err := w.disconnect(rec); err != nil {
+		return err
+	}
 	var said bytes.Buffer
-	err := w.runTo(&said, "checkpoint", append(args, c.Rest...))
+	err := w.runTo(&said, "checkpoint", append(args, c.Rest...), unwatched)
 	kept := filepath.Join(work, "dump.log")
 	if at != work {
 		copyFile(filepath.Join(at, "dump.log"), kept)
@@ -74,6 +78,24 @@ func (w *Wrapper) checkpoint(c oci.Command) error {
 	return quiet(err)
 }
 
+// disconnect ends the connections of a container that is snapshotted: a restore could not bind their addresses, which
+// are another pod's by then. The agent hears of them.
+func (w *Wrapper) disconnect(rec contract.Record) error {
+	if rec.InitPID == 0 {
+		return nil
+	}
+	ended, err := w.Disconnect(rec.InitPID)
+	if err != nil {
+		return fmt.Errorf("the function's connections cannot be ended: %w", err)
+	}
+	r, err := w.Node.ReadReport(rec.PodUID)
+	if err != nil || len(ended) == 0 {
+		return nil // the agent has let go of this pod, or there is nothing to tell
+	}
+	r.ClosedConnections = ended
+	return w.Node.WriteReport(r)
+}
+
 // delete removes the container and then what Thaw knows of it. A report of failure stays until the pod is gone: containerd
 // deletes a container that failed at once, before anybody has asked.
 func (w *Wrapper) delete(c oci.Command) error {
@@ -88,6 +110,7 @@ func (w *Wrapper) delete(c oci.Command) error {
 	if rec.Sandbox || err == nil && r.ContainerID == c.ID && r.State != contract.Failed {
 		os.Remove(w.Node.ReportFile(rec.PodUID))
 		os.RemoveAll(w.Node.WorkDir(rec.PodUID))
+		os.RemoveAll(w.Node.ImagesDir(rec.PodUID)) // of a restore in which we were killed
 	}
 	os.Remove(w.Node.RecordFile(c.ID))
 	return nil

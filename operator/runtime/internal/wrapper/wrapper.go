@@ -21,8 +21,12 @@ type Wrapper struct {
 	Node         contract.Node
 	Runc         string
 	GrantTimeout time.Duration
+	// RestoreLimit is how long a restore may take: then it is killed, and the container started cold.
+	RestoreLimit time.Duration
 	// Exec replaces this process.
 	Exec func(path string, argv, env []string) error
+	// Disconnect ends the connections of a container that its snapshot must not hold, and names them.
+	Disconnect func(pid int) ([]string, error)
 }
 
 // Run obeys a command line and gives the exit code, unless the process became runc.
@@ -70,17 +74,26 @@ type runcError struct {
 func (e runcError) Error() string { return fmt.Sprintf("runc %s: exit status %d", e.command, e.code) }
 
 // run is runc as a child, with the container's own standard streams. It dies with us, as runc itself does with containerd's shim.
-func (w *Wrapper) run(name string, args []string) error { return w.runTo(os.Stderr, name, args) }
+func (w *Wrapper) run(name string, args []string) error {
+	return w.runTo(os.Stderr, name, args, unwatched)
+}
 
-// runTo is run with another place for what runc writes to stderr.
-func (w *Wrapper) runTo(stderr io.Writer, name string, args []string) error {
+func unwatched(int) func() { return func() {} }
+
+// runTo is run with another place for what runc writes to stderr, and something to do while it runs.
+func (w *Wrapper) runTo(stderr io.Writer, name string, args []string, watch func(pid int) (stop func())) error {
 	runtime.LockOSThread() // Pdeathsig is the thread's death
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command(w.Runc, args...)
 	cmd.Args[0] = "runc"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	err := cmd.Run()
+	err := cmd.Start()
+	if err == nil {
+		stop := watch(cmd.Process.Pid)
+		err = cmd.Wait()
+		stop()
+	}
 	if exit, ok := err.(*exec.ExitError); ok {
 		return runcError{command: name, code: max(exit.ExitCode(), 1)}
 	}

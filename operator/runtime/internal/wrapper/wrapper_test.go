@@ -3,6 +3,7 @@ package wrapper
 import (
 	"archive/tar"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,9 +19,9 @@ const uid = "0a1b2c3d-0000-4000-8000-000000000001"
 // fakeRunc notes how it was called and what config.json it saw, and fails where a test says so.
 const fakeRunc = `#!/bin/sh
 echo "$@" >> DIR/calls
-log=; fmt=; bundle=; pid=; work=; cmd=; prev=
+log=; fmt=; bundle=; pid=; work=; images=; cmd=; prev=
 for a; do
-  case $prev in --log) log=$a;; --bundle) bundle=$a;; --pid-file) pid=$a;; --work-path) work=$a;; esac
+  case $prev in --log) log=$a;; --bundle) bundle=$a;; --pid-file) pid=$a;; --work-path) work=$a;; --image-path) images=$a;; esac
   case $a in create|restore|start|delete|checkpoint) [ -n "$cmd" ] || cmd=$a;; esac
   prev=$a
 done
@@ -33,6 +34,12 @@ if [ -e "DIR/fail-$cmd" ]; then
   [ -z "$log" ] || printf '{"level":"error","msg":"runc says: %s failed\\nmore","time":"x"}\n' $cmd >> "$log"
   exit 1
 fi
+if [ -e "DIR/hang-$cmd" ]; then
+  echo "(00.01) Restoring" > "$work/restore.log"
+  sleep 1000
+  exit 1
+fi
+[ "$cmd" != restore ] || cp "$images"/* DIR/restored/
 [ -z "$pid" ] || echo 1 > "$pid"
 [ "$cmd" != checkpoint ] || echo dumped > "$work/dump.log"
 exit 0
@@ -43,6 +50,7 @@ type world struct {
 	dir, bundle, log string
 	w                *Wrapper
 	execed           []string
+	disconnected     []int
 	grant            contract.Grant
 }
 
@@ -54,15 +62,19 @@ func newWorld(t *testing.T) *world {
 	}
 	e := &world{T: t, dir: dir, bundle: dir + "/bundle", log: dir + "/log.json"}
 	node := contract.Node{Root: dir + "/node", Owner: uint32(os.Getuid())}
-	e.w = &Wrapper{Node: node, Runc: dir + "/runc", GrantTimeout: 10 * time.Millisecond, Exec: func(path string, argv, env []string) error {
+	e.w = &Wrapper{Node: node, Runc: dir + "/runc", GrantTimeout: 10 * time.Millisecond, RestoreLimit: time.Minute, Exec: func(path string, argv, env []string) error {
 		e.execed = argv
 		return nil
+	}, Disconnect: func(pid int) ([]string, error) {
+		e.disconnected = append(e.disconnected, pid)
+		return []string{"tcp 10.244.0.7:41002 → 10.96.0.1:443"}, nil
 	}}
 	e.grant = contract.Grant{PodUID: uid, Namespace: "team", Name: "f-1", Container: "function", Role: "instance", Wrap: true,
 		CodeDir: node.CodeDir() + "/abc", SnapshotDir: node.SnapshotsDir() + "/def", ColdFallback: true}
-	e.mkdir(e.bundle+"/rootfs", e.grant.CodeDir, e.grant.SnapshotDir+"/checkpoint", node.PodDir(uid), filepath.Dir(node.GrantFile(uid)))
+	e.mkdir(dir+"/restored", filepath.Dir(node.ImagesDir(uid)), e.bundle+"/rootfs", e.grant.CodeDir, e.grant.SnapshotDir+"/checkpoint", node.PodDir(uid), filepath.Dir(node.GrantFile(uid)))
 	e.write(dir+"/runc", strings.ReplaceAll(fakeRunc, "DIR", dir), 0o755)
 	e.write(e.grant.SnapshotDir+"/thaw-init", "x", 0o755)
+	e.write(e.grant.SnapshotDir+"/checkpoint/utsns-11.img", "\x19\x43\x56\x54\x03\x32\x47\x54\x0d\x00\x00\x00\x0a\x03old\x12\x06(none)", 0o600)
 	f, _ := os.Create(e.grant.SnapshotDir + "/rootfs-diff.tar")
 	w := tar.NewWriter(f)
 	w.WriteHeader(&tar.Header{Name: "from-init", Typeflag: tar.TypeReg, Uid: os.Getuid(), Gid: os.Getgid()})
@@ -132,8 +144,8 @@ func TestRestore(t *testing.T) {
 	if code := e.create(); code != 0 {
 		t.Fatal(code)
 	}
-	want := fmt.Sprintf("--root /r --log %[1]s/runc.log --log-format json restore --detach --no-subreaper --tcp-established --file-locks --bundle %[2]s --image-path %[3]s/checkpoint --work-path %[1]s --pid-file %[4]s/pid c1\n",
-		e.w.Node.WorkDir(uid), e.bundle, e.grant.SnapshotDir, e.dir)
+	want := fmt.Sprintf("--root /r --log %[1]s/runc.log --log-format json restore --detach --no-subreaper --tcp-established --file-locks --bundle %[2]s --image-path %[4]s --work-path %[1]s --pid-file %[3]s/pid c1\n",
+		e.w.Node.WorkDir(uid), e.bundle, e.dir, e.w.Node.ImagesDir(uid))
 	if got := e.calls(); got != want {
 		t.Errorf("called\n%swant\n%s", got, want)
 	}
@@ -145,6 +157,9 @@ func TestRestore(t *testing.T) {
 	}
 	if _, err := os.Stat(e.bundle + "/rootfs/from-init"); err != nil {
 		t.Error(err)
+	}
+	if _, err := os.Stat(e.w.Node.ImagesDir(uid)); err == nil {
+		t.Error("the images' links are still there")
 	}
 	if r := e.report(); r.State != contract.Restored || r.PID != 1 || r.RestoreMs <= 0 || r.ContainerID != "c1" || r.RestoreError != "" {
 		t.Errorf("%+v", r)
@@ -158,6 +173,38 @@ func TestRestore(t *testing.T) {
 	}
 	if r := e.report(); r.State != contract.Restored {
 		t.Errorf("%+v", r)
+	}
+}
+
+func TestTheHostnameOfTheRestoredIsThePods(t *testing.T) {
+	for want, mount := range map[string]string{"\x0a\x03f-1": `[]`, "\x0a\x07of-team": `[{"destination":"/etc/hostname","source":"HOSTNAME"}]`} {
+		e := newWorld(t)
+		e.granted()
+		e.write(e.dir+"/hostname", "of-team\n", 0o644)
+		mount = strings.ReplaceAll(mount, "HOSTNAME", e.dir+"/hostname")
+		e.write(e.bundle+"/config.json", strings.Replace(e.read(e.bundle+"/config.json"), `"mounts":[]`, `"mounts":`+mount, 1), 0o600)
+		if code := e.create(); code != 0 {
+			t.Fatal(code)
+		}
+		if image := e.read(e.dir + "/restored/utsns-11.img"); !strings.Contains(image, want) || strings.Contains(image, "old") {
+			t.Errorf("%q", image)
+		}
+	}
+}
+
+func TestARestoreThatHangsIsKilledAndTheContainerStartedCold(t *testing.T) {
+	e := newWorld(t)
+	e.w.RestoreLimit = 50 * time.Millisecond
+	e.granted()
+	e.write(e.dir+"/hang-restore", "", 0o600)
+	if code := e.create(); code != 0 {
+		t.Fatal(code)
+	}
+	if r := e.report(); r.State != contract.Created || r.RestoreError != "it took longer than 50ms; CRIU's last word: Restoring" {
+		t.Errorf("%+v", r)
+	}
+	if calls := e.calls(); !strings.Contains(calls, "delete --force c1") {
+		t.Error(calls)
 	}
 }
 
@@ -361,14 +408,45 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
+func TestASnapshotHoldsNoConnections(t *testing.T) {
+	e := newWorld(t)
+	e.grant.SnapshotDir, e.grant.Role = "", "init"
+	e.granted()
+	e.create()
+	if code := e.run("checkpoint --image-path /i c1"); code != 0 {
+		t.Fatal(code)
+	}
+	if len(e.disconnected) != 1 || e.disconnected[0] != 1 {
+		t.Errorf("disconnected %v", e.disconnected)
+	}
+	if r := e.report(); len(r.ClosedConnections) != 1 || r.State != contract.Created {
+		t.Errorf("%+v", r)
+	}
+	e.w.Disconnect = func(int) ([]string, error) { return nil, errors.New("not permitted") }
+	os.Remove(e.dir + "/calls")
+	if code := e.run("checkpoint --image-path /i c1"); code != 1 || e.calls() != "" || !strings.Contains(e.read(e.log), "cannot be ended: not permitted") {
+		t.Errorf("%d: %s%s", code, e.calls(), e.read(e.log))
+	}
+}
+
+func TestADumpOfWhatServesLeavesItsConnections(t *testing.T) {
+	e := newWorld(t)
+	e.granted()
+	e.create()
+	if code := e.run("checkpoint --image-path /i c1"); code != 0 || e.disconnected != nil {
+		t.Errorf("%d, disconnected %v", code, e.disconnected)
+	}
+}
+
 func TestDeleteTakesEverythingWithIt(t *testing.T) {
 	e := newWorld(t)
 	e.granted()
 	e.create()
+	e.mkdir(e.w.Node.ImagesDir(uid))
 	if code := e.run("delete c1"); code != 0 {
 		t.Fatal(code)
 	}
-	for _, path := range []string{e.w.Node.ReportFile(uid), e.w.Node.WorkDir(uid), e.w.Node.RecordFile("c1")} {
+	for _, path := range []string{e.w.Node.ReportFile(uid), e.w.Node.WorkDir(uid), e.w.Node.ImagesDir(uid), e.w.Node.RecordFile("c1")} {
 		if _, err := os.Stat(path); err == nil {
 			t.Errorf("%s is still there", path)
 		}
