@@ -30,6 +30,8 @@ func main() {
 		Environ:         os.Environ(),
 		TokenFile:       "/.thaw/pod/token",
 		TerminationFile: "/dev/termination-log",
+		CredentialsFile: "/.thaw/pod/credentials.json",
+		CredentialsDir:  "/.thaw/credentials",
 		RuntimeAddress:  runtimeapi.RuntimeAddress,
 		ControlAddress:  runtimeapi.ControlAddress,
 		RestoreLimit:    runtimeapi.RestoreLimit,

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"thaw.dev/runtime/internal/credentials"
 	"thaw.dev/runtime/internal/logs"
 	"thaw.dev/runtime/internal/runtimeapi"
 )
@@ -21,6 +22,9 @@ type Supervisor struct {
 	Environ         []string
 	TokenFile       string
 	TerminationFile string
+	// CredentialsFile is the agent's word of where credentials come from; CredentialsDir the kubelet's volume for them.
+	CredentialsFile string
+	CredentialsDir  string
 	RuntimeAddress  string
 	ControlAddress  string
 	RestoreLimit    time.Duration
@@ -58,7 +62,11 @@ func (s Supervisor) Run(args []string) int {
 	})
 
 	// Both servers listen before the function starts: it must find its own, the agent the other's state.
-	runtimeAPI, stopRuntime, err := serve(s.RuntimeAddress, runtimeapi.RuntimeHandler(machine))
+	token := credentials.NewToken()
+	forFunction := http.NewServeMux()
+	forFunction.Handle(credentials.Path, credentials.Handler(credentials.NewProvider(s.CredentialsFile, s.CredentialsDir), token))
+	forFunction.Handle("/", runtimeapi.RuntimeHandler(machine))
+	runtimeAPI, stopRuntime, err := serve(s.RuntimeAddress, forFunction)
 	if err != nil {
 		return s.cannot(err)
 	}
@@ -76,7 +84,7 @@ func (s Supervisor) Run(args []string) int {
 	if err != nil {
 		return s.cannot(err)
 	}
-	function, err = start(args, environment(s.Environ, runtimeAPI, snapStart), stdout, stderr)
+	function, err = start(args, environment(s.Environ, runtimeAPI, "http://"+runtimeAPI+credentials.Path, token), stdout, stderr)
 	if err != nil {
 		machine.InitError(runtimeapi.Failure{Type: "Runtime.InvalidEntrypoint", Message: err.Error()})
 	} else {

@@ -18,12 +18,11 @@ import (
 )
 
 func TestEnvironment(t *testing.T) {
-	env := []string{"PATH=/bin", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b", "AWS_SESSION_TOKEN=c", "AWS_LAMBDA_RUNTIME_API=evil", "_LAMBDA_TELEMETRY_LOG_FD=3", "AWS_ACCESS_KEY_IDS=x"}
-	if got, want := environment(env, "here", true), []string{"PATH=/bin", "AWS_ACCESS_KEY_IDS=x", "AWS_LAMBDA_RUNTIME_API=here"}; !reflect.DeepEqual(got, want) {
-		t.Errorf("with SnapStart: %q", got)
-	}
-	if got := environment(env, "here", false); len(got) != 6 {
-		t.Errorf("without: %q", got)
+	env := []string{"PATH=/bin", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b", "AWS_SESSION_TOKEN=c", "AWS_LAMBDA_RUNTIME_API=evil", "_LAMBDA_TELEMETRY_LOG_FD=3",
+		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/evil", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://evil", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/evil", "AWS_ACCESS_KEY_IDS=x"}
+	want := []string{"PATH=/bin", "AWS_ACCESS_KEY_IDS=x", "AWS_LAMBDA_RUNTIME_API=here", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://here/c", "AWS_CONTAINER_AUTHORIZATION_TOKEN=t"}
+	if got := environment(env, "here", "http://here/c", "t"); !reflect.DeepEqual(got, want) {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -47,7 +46,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	os.Exit(Supervisor{
-		Environ: os.Environ(), TokenFile: os.Getenv("TOKEN_FILE"), TerminationFile: os.Getenv("TERMINATION_FILE"), RuntimeAddress: "127.0.0.1:0",
+		Environ: os.Environ(), TokenFile: os.Getenv("TOKEN_FILE"), TerminationFile: os.Getenv("TERMINATION_FILE"),
+		CredentialsFile: os.Getenv("CREDENTIALS") + ".json", CredentialsDir: os.Getenv("CREDENTIALS"), RuntimeAddress: "127.0.0.1:0",
 		ControlAddress: os.Getenv("CONTROL"), RestoreLimit: time.Second, Linger: 300 * time.Millisecond,
 	}.Run(os.Args[1:]))
 }
@@ -58,6 +58,7 @@ type initProcess struct {
 	out         strings.Builder
 	url         string
 	termination string
+	credentials string
 }
 
 // startInit runs thaw-init with a program, in snap-start unless env says otherwise.
@@ -70,11 +71,11 @@ func startInit(t *testing.T, env []string, args ...string) *initProcess {
 	control := l.Addr().String()
 	l.Close()
 	dir := t.TempDir()
-	p := &initProcess{T: t, url: "http://" + control + "/v1/", termination: dir + "/termination"}
+	p := &initProcess{T: t, url: "http://" + control + "/v1/", termination: dir + "/termination", credentials: dir + "/credentials"}
 	os.WriteFile(dir+"/token", []byte("secret"), 0o600)
 	os.WriteFile(p.termination, nil, 0o600)
 	p.cmd = exec.Command("/proc/self/exe", args...)
-	p.cmd.Env = append(append(os.Environ(), "THAW_TEST_INIT=1", "TOKEN_FILE="+dir+"/token", "TERMINATION_FILE="+p.termination, "CONTROL="+control,
+	p.cmd.Env = append(append(os.Environ(), "THAW_TEST_INIT=1", "TOKEN_FILE="+dir+"/token", "TERMINATION_FILE="+p.termination, "CONTROL="+control, "CREDENTIALS="+dir+"/credentials",
 		"AWS_LAMBDA_INITIALIZATION_TYPE=snap-start", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256", "AWS_ACCESS_KEY_ID=AKIA"), env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	if err := p.cmd.Start(); err != nil {
@@ -213,14 +214,14 @@ def handler(event, context):
 `
 
 // lambdaFunction runs a function with the real awslambdaric. THAW_TEST_RIC names a Python that has it.
-func lambdaFunction(t *testing.T, env ...string) *initProcess {
+func lambdaFunction(t *testing.T, source string, env ...string) *initProcess {
 	t.Helper()
 	python := os.Getenv("THAW_TEST_RIC")
 	if python == "" {
 		t.Skip("THAW_TEST_RIC names no Python with awslambdaric")
 	}
 	dir := t.TempDir()
-	os.WriteFile(dir+"/app.py", []byte(pythonFunction), 0o600)
+	os.WriteFile(dir+"/app.py", []byte(source), 0o600)
 	env = append(env, "PYTHONPATH="+dir, "LAMBDA_TASK_ROOT="+dir, "_HANDLER=app.handler", "AWS_LAMBDA_FUNCTION_NAME=f", "AWS_LAMBDA_FUNCTION_VERSION=1",
 		"AWS_LAMBDA_LOG_GROUP_NAME=g", "AWS_LAMBDA_LOG_STREAM_NAME=s", "AWS_REGION=eu-central-1")
 	return startInit(t, env, python, "-m", "awslambdaric", "app.handler")
@@ -234,7 +235,7 @@ func (p *initProcess) want(method, path, body string, status int, part string, h
 }
 
 func TestAwslambdaric(t *testing.T) {
-	p := lambdaFunction(t)
+	p := lambdaFunction(t, pythonFunction)
 	p.want("GET", "state?wait=20", "", 200, `"phase":"snapshot-ready"`)
 	p.want("POST", "restore", "", 200, "hooksMs")
 	p.want("POST", "invoke", "{}", 200, `{"done": ["before", "after"], "key": null, "id": "r1"}`)
@@ -248,9 +249,9 @@ func TestAwslambdaric(t *testing.T) {
 }
 
 func TestAwslambdaricWithoutSnapStart(t *testing.T) {
-	p := lambdaFunction(t, "AWS_LAMBDA_INITIALIZATION_TYPE=on-demand")
+	p := lambdaFunction(t, pythonFunction, "AWS_LAMBDA_INITIALIZATION_TYPE=on-demand")
 	p.want("GET", "state?wait=20", "", 200, `"phase":"ready"`)
-	p.want("POST", "invoke", "{}", 200, `{"done": [], "key": "AKIA", "id": "r1"}`)
+	p.want("POST", "invoke", "{}", 200, `{"done": [], "key": null, "id": "r1"}`)
 	p.want("POST", "invoke", `{"exit": 4}`, 200, "RequestId: r1 Error: Runtime exited with error: exit status 4\"}exited")
 	if code := p.ends(); code != 1 || p.reason().Type != "Runtime.ExitError" {
 		t.Errorf("%d %+v", code, p.reason())
@@ -258,7 +259,7 @@ func TestAwslambdaricWithoutSnapStart(t *testing.T) {
 }
 
 func TestAwslambdaricThatCannotImport(t *testing.T) {
-	p := lambdaFunction(t, "BROKEN=1")
+	p := lambdaFunction(t, pythonFunction, "BROKEN=1")
 	p.want("GET", "state?wait=20", "", 200, "no database driver")
 	if code := p.ends(); code != 1 || !strings.Contains(p.reason().Message, "no database driver") || p.reason().Type != "Runtime.ImportModuleError" {
 		t.Errorf("%d %+v", code, p.reason())
@@ -266,7 +267,7 @@ func TestAwslambdaricThatCannotImport(t *testing.T) {
 }
 
 func TestAwslambdaricWithABadHook(t *testing.T) {
-	p := lambdaFunction(t, "BAD_HOOK=1")
+	p := lambdaFunction(t, pythonFunction, "BAD_HOOK=1")
 	p.want("GET", "state?wait=20", "", 200, "snapshot-ready")
 	p.want("POST", "restore", "", 400, `"errorType":"SnapStartException"`)
 	if code := p.ends(); code != 1 {
@@ -275,10 +276,40 @@ func TestAwslambdaricWithABadHook(t *testing.T) {
 }
 
 func TestAwslambdaricWithASlowHook(t *testing.T) {
-	p := lambdaFunction(t, "SLOW_HOOK=1")
+	p := lambdaFunction(t, pythonFunction, "SLOW_HOOK=1")
 	p.want("GET", "state?wait=20", "", 200, "snapshot-ready")
 	p.want("POST", "restore", "", 408, "SnapStartTimeoutException")
 	if code := p.ends(); code != 1 {
 		t.Error(code)
 	}
+}
+
+// botocoreFunction makes a client while it is initialised, as functions do, and asks with what credentials it would sign.
+const botocoreFunction = `
+import botocore.session
+from snapshot_restore_py import register_after_restore
+client = botocore.session.get_session().create_client("s3", region_name="eu-central-1")
+def signs_with():
+    try: return [*client._request_signer._credentials.get_frozen_credentials()[:3]]
+    except Exception as e: return str(e)
+seen = {"init": signs_with()}
+@register_after_restore
+def after(): seen["hook"] = signs_with()
+def handler(event, context): return seen | {"handler": signs_with()}
+`
+
+func TestBotocore(t *testing.T) {
+	p := lambdaFunction(t, botocoreFunction, "HOME=/nowhere", "AWS_EC2_METADATA_DISABLED=true")
+	os.WriteFile(p.credentials+".json", []byte(`{"source":"later"}`), 0o600)
+	p.want("GET", "state?wait=20", "", 200, `"phase":"snapshot-ready"`)
+	// What a restore changes: the agent's word and the volume are another pod's.
+	os.Mkdir(p.credentials, 0o755)
+	for name, text := range map[string]string{"AWS_ACCESS_KEY_ID": "AKIANEW", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "session"} {
+		os.WriteFile(p.credentials+"/"+name, []byte(text), 0o600)
+	}
+	os.WriteFile(p.credentials+".json", []byte(`{"source":"secret","secretName":"aws"}`), 0o600)
+	p.want("POST", "restore", "", 200, "hooksMs")
+	const got = `["AKIANEW", "secret", "session"]`
+	p.want("POST", "invoke", "{}", 200, `"hook": `+got+`, "handler": `+got)
+	p.want("POST", "invoke", "{}", 200, "the refreshed credentials are still expired")
 }
