@@ -19,6 +19,14 @@ type Grant struct {
 	CodeDir      string `json:"codeDir"`
 	SnapshotDir  string `json:"snapshotDir"`
 	ColdFallback bool   `json:"coldFallback"`
+	// Secrets are those without which the container is not started.
+	Secrets []NeededSecret `json:"secrets"`
+}
+
+// NeededSecret is a Secret that the pod mounts.
+type NeededSecret struct {
+	SecretName string `json:"secretName"`
+	MountPath  string `json:"mountPath"`
 }
 
 // Pod is who a container says it is: containerd's annotations on the bundle, which a pod's author cannot write.

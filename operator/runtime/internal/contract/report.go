@@ -13,6 +13,9 @@ const (
 	Failed   = "failed"
 )
 
+// MissingSecret is the code of a failure that ends when somebody creates a Secret.
+const MissingSecret = "MissingSecret"
+
 // Report is thaw-runc's word to the agent about a granted pod's container.
 type Report struct {
 	PodUID       string  `json:"podUID"`
@@ -22,6 +25,7 @@ type Report struct {
 	IP           string  `json:"ip"`
 	RestoreMs    float64 `json:"restoreMs"`
 	RestoreError string  `json:"restoreError"`
+	Code         string  `json:"code,omitempty"`
 	At           int64   `json:"at"`
 	// ClosedConnections names what was ended for the container's checkpoint.
 	ClosedConnections []string `json:"closedConnections,omitempty"`

@@ -3,6 +3,7 @@ package wrapper
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,6 +95,10 @@ func (m *making) make(pod contract.Pod) error {
 	if err := os.MkdirAll(m.Node.WorkDir(pod.UID), 0o700); err != nil {
 		return err
 	}
+	if err := m.checkSecrets(pod.Namespace); err != nil {
+		m.report.Code = contract.MissingSecret
+		return err
+	}
 	if m.grant.SnapshotDir != "" {
 		err := m.restore()
 		if err == nil {
@@ -111,6 +116,19 @@ func (m *making) make(pod contract.Pod) error {
 		return quiet(err)
 	}
 	return m.done(contract.Created)
+}
+
+// checkSecrets refuses a container whose Secrets are not there. The pod names them as optional, for the kubelet would wait for one
+// without telling those who wait for the pod; of one that is missing it mounts an empty folder.
+func (m *making) checkSecrets(namespace string) error {
+	for _, s := range m.grant.Secrets {
+		// Keys never begin with two dots, what the kubelet keeps beside them does.
+		files, _ := os.ReadDir(m.spec.MountSource(s.MountPath))
+		if !slices.ContainsFunc(files, func(f os.DirEntry) bool { return !strings.HasPrefix(f.Name(), "..") }) {
+			return fmt.Errorf("Secret %s, which spec.secrets mounts at %s, does not exist in namespace %s or is empty: create it, or make it optional", s.SecretName, s.MountPath, namespace)
+		}
+	}
+	return nil
 }
 
 // done remembers the container for the commands to come and tells the agent.

@@ -498,3 +498,34 @@ func TestFindRunc(t *testing.T) {
 		t.Errorf("wraps itself: %q", got)
 	}
 }
+
+func TestASecretThatIsNeeded(t *testing.T) {
+	e := newWorld(t)
+	volume := e.dir + "/volume"
+	e.mkdir(volume + "/..2030_01_01")
+	if err := os.Symlink("..2030_01_01", volume+"/..data"); err != nil {
+		t.Fatal(err)
+	}
+	config := e.read(e.bundle + "/config.json")
+	e.write(e.bundle+"/config.json", strings.Replace(config, `"mounts":[]`, `"mounts":[{"destination":"/etc/db","source":"`+volume+`","type":"bind","options":["rbind","ro"]}]`, 1), 0o600)
+	e.grant.Secrets = []contract.NeededSecret{{SecretName: "db", MountPath: "/etc/db"}}
+	e.granted()
+	if code := e.create(); code == 0 || e.calls() != "" {
+		t.Errorf("exit code %d; runc was called: %s", code, e.calls())
+	}
+	if r := e.report(); r.State != contract.Failed || r.Code != contract.MissingSecret || !strings.Contains(r.RestoreError, "Secret db, which spec.secrets mounts at /etc/db, does not exist in namespace team") {
+		t.Errorf("%+v", r)
+	}
+	e.write(volume+"/..2030_01_01/password", "x", 0o600)
+	if err := os.Symlink("..data/password", volume+"/password"); err != nil {
+		t.Fatal(err)
+	}
+	if code := e.create(); code != 0 || e.report().State != contract.Restored {
+		t.Errorf("exit code %d: %+v", code, e.report())
+	}
+	e.grant.Secrets[0].MountPath = "/etc/other"
+	e.granted()
+	if code := e.create(); code == 0 || e.report().Code != contract.MissingSecret {
+		t.Errorf("a Secret that is not mounted at all: %+v", e.report())
+	}
+}
