@@ -20,6 +20,7 @@ EVERYTHING = (
     "--set=gateway.service.type=NodePort,gateway.service.nodePort=30080,gateway.replicas=3,gateway.httpAuth=sigv4",
     "--set=accessKeys[0].name=ci,accessKeys[0].accessKeyId=AKIACI,accessKeys[0].secretAccessKey=0123456789abcdef0123",
     "--set=accessKeys[0].namespace=team-a,agent.affinity.nodeAffinity=null",
+    "--set=aws.stsEndpoint=https://sts.example,aws.stsAudience=minio",
     "--set=operator.priorityClassName=high,gateway.tolerations[0].operator=Exists",
     r"--set-string=podAnnotations.thaw\.dev/image=x,podLabels.team=a,gateway.podAnnotations.a=b",
 )

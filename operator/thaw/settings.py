@@ -35,6 +35,12 @@ class Settings(BaseSettings):
     """The account in the ARNs that the Lambda API shows."""
     runtimes: dict[str, str] = Field(default_factory=lambda: {"python3.13": "thaw.dev/runtime-python3.13:dev"})
     """Runtime name → image that holds its runtime interface client (``THAW_RUNTIMES``, JSON)."""
+    sts_endpoint: str = ""
+    """URL of the STS at which functions' roles are assumed; empty for none."""
+    sts_audience: str = "sts.amazonaws.com"
+    """Audience of the service account tokens shown there."""
+    sts_ca_bundle: str = ""
+    """Certificates in PEM, for an STS whose authority images do not know."""
     agent_token_path: str = "/var/run/secrets/thaw/agent-token"  # noqa: S105
     """A projected token for the audience ``thaw-agent``."""
     store_url: str = "file:///var/lib/thaw/store"

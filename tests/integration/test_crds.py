@@ -20,6 +20,7 @@ Object = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 SHA = "0123456789abcdef" * 4
 API = "thaw.dev/v1alpha1"
+MINIO = "arn:minio:iam:::role/dGhhd19yb2xl"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,6 +39,11 @@ def function(name: str = "hello", **spec: Any) -> Object:
         "metadata": {"name": name},
         "spec": {key: value for key, value in whole.items() if value is not None},
     }
+
+
+def secret(path: str, name: str = "s") -> Object:
+    """A mounted Secret."""
+    return {"secretName": name, "mountPath": path}
 
 
 def image(**spec: Any) -> Object:
@@ -137,6 +143,9 @@ def test_defaults_fill_in_what_is_half_written(crds: Kubectl, namespace: str) ->
         function("f" * 63),
         image(),
         image(protocol="http", http={"afterRestorePath": "/wake"}, scaling={"concurrency": 80}),
+        *[function(role=role) for role in (MINIO, "arn:aws:iam::123456789012:role/team/reader", "uploader.keys", "")],
+        function(secrets=[secret(f"/etc/secrets/s{i}") for i in range(16)]),
+        image(protocol="http", secrets=[secret("/home/app/.aws") | {"optional": True}]),
         version(description="first", codeSha256="47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="),
         alias(additionalVersionWeights={"2": 0.1}),
         alias(name="2nd"),
@@ -175,6 +184,22 @@ BAD: list[tuple[str, Object, str]] = [
     ("handler with a space", function(handler="app handler"), "must not contain spaces: e.g. app.handler"),
     ("reserved name", function(environment={"AWS_REGION": "x"}), "AWS_REGION: reserved for the Lambda runtime"),
     ("reserved prefix", function(environment={"AWS_LAMBDA_X": "x"}), "AWS_LAMBDA_X: reserved for the Lambda runtime"),
+    ("keys", function(environment={"AWS_SESSION_TOKEN": "x"}), "AWS_SESSION_TOKEN: credentials come from role"),
+    ("endpoint", function(environment={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "x"}), "credentials come from role"),
+    ("role of no kind", function(role="My Role"), "must be a role's ARN (arn:aws:iam::123456789012:role/name)"),
+    ("user's ARN", function(role="arn:aws:iam::123456789012:user/bob"), "must be a role's ARN"),
+    ("role for http", image(protocol="http", role="keys"), "mount a Secret with secrets instead"),
+    ("no Secret", function(secrets=[{"mountPath": "/etc/x"}]), "secretName: Required value"),
+    ("a Secret's name", function(secrets=[secret("/etc/x", "DB")]), "must be the name of a Secret"),
+    ("relative mount", function(secrets=[secret("etc/x")]), "must be an absolute path"),
+    ("mount upwards", function(secrets=[secret("/etc/../x")]), "must be an absolute path"),
+    ("mount with a slash", function(secrets=[secret("/etc/x/")]), "without a slash at its end"),
+    ("mount over the code", function(secrets=[secret("/var/task/x")]), "and none of the system's"),
+    ("mount over ours", function(secrets=[secret("/.thaw/credentials")]), "and none of the system's"),
+    ("mount over /etc", function(secrets=[secret("/etc")]), "must be a folder of the Secret's own"),
+    ("one in another", function(secrets=[secret("/a/b"), secret("/a/b/c")]), "no mountPath may be inside another one"),
+    ("one mount twice", function(secrets=[secret("/a/b"), secret("/a/b", "t")]), "Duplicate value"),
+    ("17 Secrets", function(secrets=[secret(f"/s/{i}") for i in range(17)]), "must have at most 16 items"),
     ("name with a dash", function(environment={"MY-VAR": "x"}), "MY-VAR: a name begins with a letter"),
     ("min over max", function(scaling={"minInstances": 11}), "minInstances must not be greater than maxInstances"),
     ("lambda at once", function(scaling={"concurrency": 2}), "scaling.concurrency must be 1 for protocol lambda"),

@@ -219,6 +219,24 @@ async def test_a_version_is_published_by_manifest(world: World) -> None:
     assert {"Numbered", "Initialising", "SnapshotReady"} <= events
 
 
+async def test_nothing_confidential_is_near_an_initialisation(world: World) -> None:
+    """The init pod has the places of credentials and Secrets, empty, and its agent is told to give none."""
+    await world.start()
+    secrets = [{"secretName": "db", "mountPath": "/etc/secrets/db"}]
+    await world.function(role="arn:aws:iam::123456789012:role/reader", secrets=secrets)
+    world.agent.gate.clear()
+    await world.publish("hello-first")
+
+    async def granted() -> Object | None:
+        return next(iter(world.agent.grants.values()), None)
+
+    grant = await world.eventually("the init pod is granted", granted)
+    assert (grant["credentials"]["source"], grant["secrets"]) == ("later", [])
+    (pod,) = await world.all(POD, f"{names.LABEL_ROLE}={names.ROLE_INIT}")
+    assert [volume["emptyDir"] for volume in pod["spec"]["volumes"]] == [{"medium": "Memory"}]
+    world.agent.gate.set()
+
+
 async def test_without_snapstart_a_version_is_active_at_once(world: World) -> None:
     await world.start()
     await world.function(snapStart=None)

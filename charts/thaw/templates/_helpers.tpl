@@ -104,6 +104,12 @@ imagePullSecrets:
 # Whether all nodes reach the same store decides whose agents are given packages, and asked to remove what is stored.
 - name: THAW_STORE_SHARED
   value: {{ or (not (hasPrefix "file:" .Values.store.url)) (ne .Values.store.persistentVolumeClaim "") | quote }}
+- name: THAW_STS_ENDPOINT
+  value: {{ .Values.aws.stsEndpoint | quote }}
+- name: THAW_STS_AUDIENCE
+  value: {{ .Values.aws.stsAudience | quote }}
+- name: THAW_STS_CA_BUNDLE
+  value: {{ .Values.aws.stsCaBundle | quote }}
 {{- end }}
 
 {{/* Operator and gateway need nothing of the node and no right over it. */}}

@@ -17,7 +17,7 @@ from thaw.agent.files import read_small, write_atomic
 from thaw.agent.metrics import Metrics
 from thaw.agent.paths import Paths
 from thaw.api.base import Model
-from thaw.api.node import GrantRequest, Report
+from thaw.api.node import GrantRequest, NeededSecret, Report
 from thaw.errors import UserError
 
 POLL = 0.005
@@ -40,6 +40,7 @@ class Grant(Model):
     code_dir: str = ""
     snapshot_dir: str = ""
     cold_fallback: bool = True
+    secrets: tuple[NeededSecret, ...] = ()
 
 
 def check_uid(uid: str) -> str:
@@ -64,7 +65,7 @@ class Instances:
         self._missing: dict[str, float] = {}
 
     def grant(self, uid: str, request: GrantRequest, *, code: Path | None, snapshot: Path | None) -> None:
-        """Vouches for a pod: the token first, then, for thaw-runc waits for it, the grant.
+        """Vouches for a pod: what thaw-init reads first, then, for thaw-runc waits for it, the grant.
 
         :raises UserError: the token could be guessed, or would not survive a header.
         """
@@ -74,6 +75,7 @@ class Instances:
         folder.mkdir(mode=0o755, exist_ok=True)
         folder.chmod(0o755)
         write_atomic(folder / "token", request.token.encode(), 0o444)
+        write_atomic(folder / "credentials.json", request.credentials.model_dump_json(by_alias=True).encode(), 0o444)
         grant = Grant(
             pod_uid=uid,
             namespace=request.namespace,
@@ -83,6 +85,7 @@ class Instances:
             code_dir=self._paths.told(code) if code else "",
             snapshot_dir=self._paths.told(snapshot) if snapshot else "",
             cold_fallback=request.cold_fallback,
+            secrets=request.secrets,
         )
         write_atomic(self._grant_file(uid), grant.model_dump_json(by_alias=True).encode())
 

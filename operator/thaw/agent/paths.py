@@ -54,7 +54,7 @@ class Paths:
 
     @property
     def pods(self) -> Path:
-        """What is mounted into pods: their token."""
+        """What is mounted into pods: their token, and where their credentials come from."""
         return self.run / "pods"
 
     @property

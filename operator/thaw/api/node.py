@@ -24,6 +24,29 @@ class NodeInfo(Model):
     version: str = ""
 
 
+class Credentials(Model):
+    """Where a process's AWS credentials come from: ``credentials.json`` beside its token. It holds no secret."""
+
+    source: Literal["none", "later", "secret", "sts"] = "none"
+    """none: no role. later: it is being initialised for a snapshot, which may hold none. The others: see below."""
+    secret_name: str = ""
+    """secret: whose files the kubelet mounts."""
+    role_arn: str = ""
+    """sts: the role to assume with the pod's service account token, which the kubelet mounts."""
+    session_name: str = ""
+    sts_endpoint: str = ""
+    """Where; empty when the chart names none."""
+    sts_ca_bundle: str = ""
+    """Certificates in PEM that its TLS certificate may be signed with, beside the image's own."""
+
+
+class NeededSecret(Model):
+    """A Secret without whose files a container is not started."""
+
+    secret_name: str
+    mount_path: str
+
+
 class GrantRequest(Model):
     """``PUT /v1/pods/{uid}/grant``: what the operator or a gateway says of a pod it made."""
 
@@ -39,6 +62,8 @@ class GrantRequest(Model):
     """Whether a container that cannot be restored is started cold instead."""
     token: str
     """The secret that callers of this instance present; 32 bytes or more of randomness."""
+    credentials: Credentials = Credentials()
+    secrets: tuple[NeededSecret, ...] = ()
 
 
 class GrantResult(Model):
@@ -58,6 +83,8 @@ class Report(Model):
     ip: str = ""
     restore_ms: float = 0
     restore_error: str = ""
+    code: Literal["", "MissingSecret"] = ""
+    """Why it failed, where the caller can do something about it."""
     at: int = 0
     """Unix milliseconds."""
     closed_connections: tuple[str, ...] = ()

@@ -128,9 +128,20 @@ _FILE = "k.matches(r'^[A-Za-z0-9_][A-Za-z0-9_./-]*$') && !k.contains('..') && !k
 _ENV_NAME = "k.matches(r'^[A-Za-z][A-Za-z0-9_]*$')"
 _ENV_FREE = (
     "!(k.startsWith('AWS_LAMBDA_') || k.startsWith('THAW_') || k in ['LAMBDA_TASK_ROOT', 'LAMBDA_RUNTIME_DIR', "
-    "'AWS_REGION', 'AWS_DEFAULT_REGION', 'AWS_EXECUTION_ENV', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', "
-    "'AWS_SESSION_TOKEN', 'AWS_CONTAINER_CREDENTIALS_FULL_URI', 'AWS_CONTAINER_AUTHORIZATION_TOKEN'])"
+    "'AWS_REGION', 'AWS_DEFAULT_REGION', 'AWS_EXECUTION_ENV'])"
 )
+_ENV_NO_KEYS = (
+    "!(k.startsWith('AWS_CONTAINER_') || k in ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'])"
+)
+_ROLE = (
+    "^(|[a-z0-9]([a-z0-9.-]*[a-z0-9])?|arn:[a-z0-9-]+:iam::[A-Za-z0-9]*:role/[A-Za-z0-9_+=,.@/-]+)$"  # Ceph, MinIO too
+)
+_ROLE_LAMBDA = "self.protocol != 'http' || !has(self.role) || self.role == ''"
+_FREE_PATH = (
+    "!['/.thaw', '/dev', '/proc', '/sys', '/var/task'].exists(p, self == p || self.startsWith(p + '/')) && "
+    "!(self in ['/bin', '/etc', '/home', '/lib', '/lib64', '/opt', '/root', '/run', '/sbin', '/tmp', '/usr', '/var'])"
+)
+_SIDE_BY_SIDE = "self.all(a, !self.exists(b, b.mountPath.startsWith(a.mountPath + '/')))"
 
 
 class ZipCode(Model):
@@ -225,6 +236,30 @@ class SnapStart(Model):
     )
 
 
+class SecretMount(Model):
+    """A Secret whose keys become files."""
+
+    secret_name: Annotated[
+        str,
+        Field(max_length=253),
+        _pattern("^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", "must be the name of a Secret in the function's namespace"),
+    ] = Field(description="The Secret, in the function's namespace. Each of its keys becomes a file.")
+    mount_path: Annotated[
+        str,
+        Field(max_length=256),
+        _pattern(
+            "^(/[.]?[A-Za-z0-9_-][A-Za-z0-9._-]*)+$",
+            "must be an absolute path of letters, digits and _ . -, without .. and without a slash at its end",
+            _rule(_FREE_PATH, "must be a folder of the Secret's own, e.g. /etc/secrets/db, and none of the system's"),
+        ),
+    ] = Field(description="The folder of the files. It hides what the image has there.")
+    optional: bool = Field(
+        default=False,
+        description="Start instances also while the Secret is missing: the folder is then empty, and is filled within "
+        "about a minute of the Secret's creation.",
+    )
+
+
 class Scaling(Model):
     """How many instances a version may have, and for how long."""
 
@@ -254,6 +289,10 @@ class FunctionSpec(Model):
         _rule(_NO_RUNTIME, "runtime must be absent with code.image: the image brings its own"),
         _rule(_HANDLER, "handler is required unless code.image is given: e.g. handler: app.handler"),
         _rule(_HTTP_IMAGE, "protocol http needs code.image: inline and zip code is run by a Lambda runtime"),
+        _rule(
+            _ROLE_LAMBDA,
+            "role is only for protocol: lambda, whose SDKs find its credentials; mount a Secret with secrets instead",
+        ),
         _rule(_HTTP_ONLY, "http is only for protocol: http; remove it or set the protocol"),
         _rule(
             _ONE_AT_A_TIME, "scaling.concurrency must be 1 for protocol lambda: an instance serves one event at a time"
@@ -310,6 +349,7 @@ class FunctionSpec(Model):
             json_schema_extra=_rules(
                 _keys(_ENV_NAME, "a name begins with a letter and holds letters, digits and underscores"),
                 _keys(_ENV_FREE, "reserved for the Lambda runtime, choose another name"),
+                _keys(_ENV_NO_KEYS, "credentials come from role, never from the environment, which a snapshot holds"),
             ),
         ),
     ] = Field(
@@ -317,10 +357,33 @@ class FunctionSpec(Model):
         description="Environment variables. They are part of the snapshot and of the published version: do not put "
         "secrets here.",
     )
-    role: str = Field(
+    role: Annotated[
+        str,
+        _pattern(_ROLE, "must be a role's ARN (arn:aws:iam::123456789012:role/name), a Secret's name, or empty"),
+    ] = Field(
         default="",
         max_length=256,
-        description="What credentials the function gets; kept and shown, as Lambda's execution role is.",
+        description="What AWS credentials the function gets, for protocol lambda: the SDKs find them by themselves, "
+        "fresh in each instance and never in a snapshot, so not before an after-restore hook. The ARN of an IAM role: "
+        "it is assumed with the pod's service account token, at the chart's aws.stsEndpoint. Anything else: the name "
+        "of a Secret in the same namespace, with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and if need be "
+        "AWS_SESSION_TOKEN and expiration (RFC 3339). Empty: none.",
+    )
+    secrets: Annotated[
+        tuple[SecretMount, ...],
+        Field(
+            max_length=16,
+            json_schema_extra={
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["mountPath"],
+                **_rules(_rule(_SIDE_BY_SIDE, "no mountPath may be inside another one")),
+            },
+        ),
+    ] = Field(
+        default=(),
+        description="Secrets as files, in memory: in each instance from its start or restore on, so for after-restore "
+        "hooks too, and renewed within about a minute when the Secret changes. Never in a snapshot: while the version "
+        "is initialised the folders are empty. Without a Secret that is not optional no instance starts.",
     )
     service_account_name: str = Field(
         default="default",

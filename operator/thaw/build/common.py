@@ -9,18 +9,16 @@ What CRIU can dump has shaped three fields:
 - **No seccomp profile of our own**: ``RuntimeDefault`` becomes a filter inside the process, which CRIU would have to
   dump and install again before it has restored what the filter forbids. A kubelet run with ``seccompDefault`` sets
   one nevertheless.
-- **No volumes and no service account token**: a projected token is rotated under the process and expires in a snapshot.
+- **No service account token, and no volume but those of** :mod:`thaw.build.secrets`, which are empty in the init pod.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from thaw import names
 from thaw.api.v1alpha1 import FrozenTemplate, Http
+from thaw.build import secrets
+from thaw.build.manifest import Manifest
 from thaw.settings import Settings
-
-Manifest = dict[str, Any]
 
 MANAGED_BY = "thaw"
 TASK_ROOT = "/var/task"
@@ -93,14 +91,16 @@ def container(
         },
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": _capabilities(template)},
     }
+    if mounts := secrets.mounts(spec, settings):
+        made["volumeMounts"] = mounts
     if spec.runtime and spec.handler:
         made["args"] = [_literal(spec.handler)]
     return made
 
 
-def pod_spec(template: FrozenTemplate, made: Manifest) -> Manifest:
+def pod_spec(template: FrozenTemplate, made: Manifest, volumes: list[Manifest]) -> Manifest:
     """A pod of one container that runs once, under the runtime that can restore it."""
-    return {
+    whole: Manifest = {
         "runtimeClassName": names.RUNTIME_CLASS,
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -109,6 +109,7 @@ def pod_spec(template: FrozenTemplate, made: Manifest) -> Manifest:
         "terminationGracePeriodSeconds": 1,
         "containers": [made],
     }
+    return whole | ({"volumes": volumes} if volumes else {})
 
 
 def owner_reference(kind: str, name: str, uid: str) -> Manifest:

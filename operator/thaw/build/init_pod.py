@@ -6,8 +6,8 @@ from typing import Any
 
 from thaw import names
 from thaw.api.v1alpha1 import FrozenTemplate
-from thaw.build import common
-from thaw.build.common import Manifest
+from thaw.build import common, secrets
+from thaw.build.manifest import Manifest
 from thaw.settings import Settings
 
 
@@ -41,7 +41,7 @@ def init_pod(
             "annotations": {names.ANNOTATION_ROLE: names.ROLE_INIT},
             "ownerReferences": [owner],
         },
-        "spec": common.pod_spec(template, container),
+        "spec": common.pod_spec(template, container, secrets.placeholders(template.spec, settings)),
     }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from thaw import names
 from thaw.api.v1alpha1 import FrozenTemplate
-from thaw.build import common
-from thaw.build.common import Manifest
+from thaw.build import common, secrets
+from thaw.build.manifest import Manifest
 from thaw.settings import Settings
 
 
@@ -40,7 +40,7 @@ def instance_pod(
         labels[names.LABEL_PACKAGE] = names.package_label(template.spec.code.zip.sha256)
     if snapshot_uid:
         labels[names.LABEL_SNAPSHOT] = snapshot_uid
-    spec = common.pod_spec(template, container)
+    spec = common.pod_spec(template, container, secrets.volumes(template.spec, settings))
     if node_hint:
         spec["affinity"] = {"nodeAffinity": _preferred(node_hint)}
     return {

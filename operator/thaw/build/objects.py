@@ -7,7 +7,7 @@ import hashlib
 from thaw import names
 from thaw.api.v1alpha1 import FrozenTemplate
 from thaw.build import common
-from thaw.build.common import Manifest
+from thaw.build.manifest import Manifest
 
 
 def revision(

@@ -82,6 +82,7 @@ def assemble(
         control=control,
         build=build,
         fallbacks=Fallbacks(kube, watch, told, metrics),
+        events=told,
         metrics=metrics,
         settings=settings,
     )

@@ -18,6 +18,8 @@ import structlog
 from thaw import names
 from thaw.api.node import GrantRequest, Report
 from thaw.api.v1alpha1 import FrozenTemplate, Http
+from thaw.build import secrets as build_secrets
+from thaw.decide.plan import Event
 from thaw.errors import ClusterError, InvokeError, NodeError, ThawError
 from thaw.gateway.fallbacks import Fallback, Fallbacks
 from thaw.gateway.functioncontrol import FunctionControl, InitFailed, Lost, Unreached
@@ -27,7 +29,8 @@ from thaw.gateway.targets import Target
 from thaw.gateway.watch import Watch
 from thaw.kube.agents import Agents
 from thaw.kube.client import Kube, Object
-from thaw.kube.kinds import POD
+from thaw.kube.events import Events
+from thaw.kube.kinds import FUNCTION, FUNCTION_VERSION, POD
 
 _REPORT_WAIT = 20.0
 _WHY = 3.0
@@ -136,11 +139,13 @@ class Starter:
         control: FunctionControl,
         build: BuildPod,
         fallbacks: Fallbacks,
+        events: Events,
         metrics: Metrics,
         settings: GatewaySettings,
     ) -> None:
         self._kube, self._watch, self._agents, self._control = kube, watch, agents, control
-        self._build, self._fallbacks, self._metrics, self._settings = build, fallbacks, metrics, settings
+        self._build, self._fallbacks, self._events = build, fallbacks, events
+        self._metrics, self._settings = metrics, settings
         self._background: set[asyncio.Task[None]] = set()
         self.alive: set[str] = set()
         """UIDs of the pods this gateway answers for; all others that carry its name are orphans."""
@@ -162,6 +167,8 @@ class Starter:
             reason = await self._explain(pod, e)
             self._later(self._remove(pod.namespace, pod.name, pod.uid, pod.agent))
             self._count_failure(target, e)
+            if isinstance(reason, StartFailed) and not reason.retryable:
+                self._later(self._warn(target, reason))
             if reason is e or isinstance(e, asyncio.CancelledError):
                 raise
             raise reason from e
@@ -260,6 +267,8 @@ class Starter:
             code=code if code.image is None else None,
             snapshot=target.snapshot_uid,
             token=pod.token,
+            credentials=build_secrets.credentials(target.template.spec, pod.name, self._settings),
+            secrets=build_secrets.needed(target.template.spec),
         )
         try:
             await self._agents.grant(pod.agent, pod.uid, request)
@@ -291,7 +300,8 @@ class Starter:
             asked.cancel()
             trouble.cancel()
         if report.state == "failed":
-            raise StartFailed(report.restore_error or "its container failed to start", retryable=True)
+            reason = report.restore_error or "its container failed to start"
+            raise StartFailed(reason, retryable=report.code != "MissingSecret")
         return report
 
     def _died(self, pod: _Pod, what: str) -> ThawError:
@@ -361,6 +371,13 @@ class Starter:
             self._metrics.start_failures.labels(
                 target.namespace, target.function, target.qualifier, type(error).__name__
             ).inc()
+
+    async def _warn(self, target: Target, error: StartFailed) -> None:
+        """Of a failure that stays until somebody does something: that somebody may not be the caller."""
+        owner = target.owner
+        kind = FUNCTION_VERSION if owner["kind"] == FUNCTION_VERSION.kind else FUNCTION
+        event = Event("Warning", "InstanceNotStarted", f"An instance could not be started: {error}")
+        await self._events.write(kind, target.namespace, owner["name"], owner["uid"], event)
 
     def _tell(self, target: Target, instance: Instance, watch: Stopwatch) -> None:
         self._metrics.starts.labels(instance.start).observe(watch.total)

@@ -14,6 +14,7 @@ from thaw import names
 from thaw.api.base import Model
 from thaw.api.node import GrantRequest, Removal
 from thaw.build import common, objects
+from thaw.build import secrets as build_secrets
 from thaw.build.init_pod import init_pod, trial_pod
 from thaw.decide import actions as do
 from thaw.decide.plan import Event, Plan
@@ -308,6 +309,7 @@ class Applier:
             protocol=request.protocol,
             code=None if code.image else code,
             token=request.token,
+            credentials=build_secrets.before_snapshot(action.template.spec),
         )
         try:
             await self._agents.grant(action.agent, request.pod_uid, grant)

@@ -13,7 +13,7 @@ from thaw.agent.errors import Refused
 from thaw.agent.instances import Instances
 from thaw.agent.metrics import Metrics
 from thaw.agent.paths import Paths
-from thaw.api.node import GrantRequest
+from thaw.api.node import Credentials, GrantRequest, NeededSecret
 from thaw.errors import UserError
 
 UID = "3f0c1d9e-0000-4000-8000-000000000001"
@@ -72,16 +72,42 @@ def test_the_grant_is_what_the_contract_says(instances: Instances, paths: Paths)
         "codeDir": f"/var/lib/thaw/code/{'a' * 64}",
         "snapshotDir": f"/var/lib/thaw/snapshots/{'b' * 64}",
         "coldFallback": True,
+        "secrets": [],
     }
     assert (folder / "token").read_text() == TOKEN
-    assert [mode(p) for p in (paths.run, paths.grants, file, folder, folder / "token")] == [
+    readable = (folder / "token", folder / "credentials.json")
+    assert [mode(p) for p in (paths.run, paths.grants, file, folder, *readable)] == [
         0o700,
         0o700,
         0o600,
         0o755,
         0o444,
+        0o444,
     ]
     assert list(paths.grants.iterdir()) == [file]
+
+
+def test_where_credentials_come_from_and_which_secrets_are_needed(instances: Instances, paths: Paths) -> None:
+    """In the names that thaw-init and thaw-runc read."""
+    credentials = Credentials(
+        source="sts",
+        role_arn="arn:aws:iam::1:role/r",
+        session_name="pod-1",
+        sts_endpoint="http://sts",
+        sts_ca_bundle="x",
+    )
+    needs = (NeededSecret(secret_name="db", mount_path="/etc/db"),)
+    instances.grant(UID, request(credentials=credentials, secrets=needs), code=None, snapshot=None)
+    assert json.loads((paths.pods / UID / "credentials.json").read_text()) == {
+        "source": "sts",
+        "secretName": "",
+        "roleArn": "arn:aws:iam::1:role/r",
+        "sessionName": "pod-1",
+        "stsEndpoint": "http://sts",
+        "stsCaBundle": "x",
+    }
+    grant = json.loads((paths.grants / f"{UID}.json").read_text())
+    assert grant["secrets"] == [{"secretName": "db", "mountPath": "/etc/db"}]
 
 
 def test_an_http_function_is_not_wrapped(instances: Instances, paths: Paths) -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from thaw import names
-from thaw.api.v1alpha1 import FrozenTemplate
+from thaw.api.v1alpha1 import FrozenTemplate, SecretMount
 from thaw.build import common, objects
 from thaw.build.init_pod import init_pod
 from thaw.build.instance_pod import instance_pod
@@ -42,6 +42,19 @@ HTTP = FrozenTemplate.model_validate(
             "serviceAccountName": "web",
         },
         "image": "r/app@sha256:0",
+    }
+)
+CONFIDENTIAL = PYTHON.model_copy(
+    update={
+        "spec": PYTHON.spec.model_copy(
+            update={
+                "role": "uploader",
+                "secrets": (
+                    SecretMount(secret_name="db", mount_path="/etc/secrets/db"),
+                    SecretMount(secret_name="ca", mount_path="/etc/ssl/ours", optional=True),
+                ),
+            }
+        )
     }
 )
 OWNER = common.owner_reference("FunctionVersion", "hello-1", "v-uid")
@@ -92,7 +105,9 @@ LATEST = {
 BUILT = {
     "init-python": an_init_pod(),
     "init-http": an_init_pod(HTTP),
+    "init-confidential": an_init_pod(CONFIDENTIAL),
     "instance-python": an_instance(),
+    "instance-confidential": an_instance(CONFIDENTIAL),
     "instance-latest": an_instance(**LATEST),
     "instance-http": an_instance(HTTP),
     "revision": objects.revision(
@@ -116,18 +131,19 @@ def test_golden(name: str) -> None:
     assert BUILT[name] == yaml.safe_load(path.read_text())
 
 
-@pytest.mark.parametrize("template", [PYTHON, HTTP], ids=["python", "http"])
+@pytest.mark.parametrize("template", [PYTHON, HTTP, CONFIDENTIAL], ids=["python", "http", "confidential"])
 def test_a_snapshot_finds_the_container_it_was_taken_of(template: FrozenTemplate) -> None:
     """The restored process keeps the init pod's environment and needs its mounts: both pods have the same container."""
     assert an_init_pod(template)["spec"]["containers"] == an_instance(template)["spec"]["containers"]
 
 
-@pytest.mark.parametrize("name", [n for n in BUILT if n.startswith("in")])
+@pytest.mark.parametrize("name", [n for n in BUILT if n.startswith("in") and "confidential" not in n])
 def test_nothing_that_would_spoil_a_dump(name: str) -> None:
     spec = BUILT[name]["spec"]
     (container,) = spec["containers"]
     assert not [key for key in container if key.endswith("Probe")], "a probe's connection would be in the dump"
     assert "volumes" not in spec
+    assert "volumeMounts" not in container
     assert spec["automountServiceAccountToken"] is False
     assert "seccompProfile" not in str(spec)
 

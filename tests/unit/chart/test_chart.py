@@ -244,6 +244,8 @@ def test_settings_read_what_the_chart_writes(name: str, monkeypatch: pytest.Monk
     some = (
         "--set=image.tag=dev,logLevel=debug,gateway.queueLimit=1000000",
         "--set-json=gateway.startTimeoutSeconds=2.5",
+        "--set=aws.stsEndpoint=https://sts.example/,aws.stsAudience=minio",
+        "--set-string=aws.stsCaBundle=-----BEGIN CERTIFICATE-----\nx",
     )
     for key, value in environment(render(*some), "Deployment", name).items():
         if isinstance(value, str):
@@ -252,6 +254,8 @@ def test_settings_read_what_the_chart_writes(name: str, monkeypatch: pytest.Monk
     assert settings.runtimes["python3.13"] == "thaw.dev/runtime-python3.13:dev"
     assert settings.runtimes["provided.al2023"] == settings.runtimes["provided"] == "thaw.dev/runtime-provided:dev"
     assert settings.log_level == "debug"
+    assert (settings.sts_endpoint, settings.sts_audience) == ("https://sts.example/", "minio")
+    assert settings.sts_ca_bundle.splitlines()[1] == "x"
     if name == "thaw-gateway":
         assert (settings.queue_limit, settings.start_timeout) == (1_000_000, 2.5)
 
@@ -349,6 +353,8 @@ def test_lint(variant: tuple[str, ...]) -> None:
         ("--set=gateway.replicas=0", "'/gateway/replicas'"),
         ("--set=gateway.service.type=Ingress", "'/gateway/service/type'"),
         ("--set=store.url=/data", "'/store/url'"),
+        ("--set=aws.stsEndpoint=sts.amazonaws.com", "'/aws/stsEndpoint'"),
+        ("--set=aws.stsCaBundle=/etc/ssl/ca.pem", "'/aws/stsCaBundle'"),
         ('--set-json=accessKeys=[{"name":"a"}]', "missing properties"),
     ],
 )

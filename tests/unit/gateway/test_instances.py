@@ -218,6 +218,32 @@ async def test_starts_that_keep_failing_are_answered_with_the_reason(world: Worl
     assert len(world.agents.grants) == 3
 
 
+async def test_a_missing_secret_is_told_at_once(world: World, lam: Lambda) -> None:
+    """To the caller, and in an Event for whoever can make it; another try would not help."""
+    world.agents.missing_secret = "Secret db, which spec.secrets mounts at /etc/db, does not exist"
+    world.function(secrets=[{"secretName": "db", "mountPath": "/etc/db"}])
+    code, status, message = await refused(lam.invoke(FunctionName="fn"))
+    assert (code, status) == ("ServiceException", 500)
+    assert "Secret db, which spec.secrets mounts at /etc/db, does not exist" in message
+    assert len(world.agents.grants) == 1
+    await world.gateway.pools._starter.settle()
+    event = next(e for e in world.kube.all(kinds.EVENT) if e["reason"] == "InstanceNotStarted")
+    assert (event["type"], event["involvedObject"]["name"]) == ("Warning", "fn")
+    assert "Secret db" in event["message"]
+
+
+async def test_the_grant_says_what_is_confidential(world: World, lam: Lambda) -> None:
+    """Where credentials come from, under the pod's own name, and the Secrets it must not start without."""
+    secrets = [{"secretName": "db", "mountPath": "/etc/db"}, {"secretName": "x", "mountPath": "/x", "optional": True}]
+    world.function(**SNAP, role="arn:aws:iam::1:role/r", secrets=secrets)
+    await world.publish()
+    await lam.invoke(FunctionName="fn", Qualifier="1")
+    grant, pod = world.agents.grants[0][1], world.instances()[0]
+    assert (grant.credentials.source, grant.credentials.session_name) == ("sts", pod["metadata"]["name"])
+    assert [secret.secret_name for secret in grant.secrets] == ["db"]
+    assert len(pod["spec"]["volumes"]) == len(pod["spec"]["containers"][0]["volumeMounts"]) == 2
+
+
 async def test_quota_is_named(world: World, lam: Lambda) -> None:
     world.kube.refuse["Pod"] = ClusterError("Pod", NAMESPACE, "x", "exceeded quota: pods=10")
     world.function()

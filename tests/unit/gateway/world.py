@@ -258,6 +258,8 @@ class FakeAgents:
         self.failing: list[NodeError] = []
         """Raised by the next grants, in turn."""
         self.report_state = "started"
+        self.missing_secret = ""
+        """What thaw-runc says of a Secret that is not there."""
 
     async def grant(self, base_url: str, pod_uid: str, request: GrantRequest) -> GrantResult:
         assert base_url == AGENT
@@ -272,6 +274,9 @@ class FakeAgents:
 
     async def report(self, base_url: str, pod_uid: str, wait: float) -> Report:
         process = self.world.processes.get(pod_uid)
+        if self.missing_secret:
+            failed = {"state": "failed", "restore_error": self.missing_secret, "code": "MissingSecret"}
+            return Report(pod_uid=pod_uid, container_id="c", **failed)
         if process is None:
             await asyncio.sleep(0.01)
             raise NodeError("NotFound", "nothing yet", retryable=True)
