@@ -71,6 +71,7 @@ def an_init_pod(template: FrozenTemplate = PYTHON) -> dict[str, Any]:
         version_name="hello-1",
         owner=OWNER,
         snapshot_uid="s-uid",
+        generation=1,
         settings=SETTINGS,
     )
 
@@ -114,7 +115,13 @@ BUILT = {
         function="hello", namespace="default", version_name="hello-1", version=1, template=PYTHON, owner=OWNER
     ),
     "snapshot": objects.snapshot(
-        name="hello-1-s1", function="hello", namespace="default", version_name="hello-1", version="1", owner=OWNER
+        name="hello-1-s1",
+        function="hello",
+        namespace="default",
+        version_name="hello-1",
+        version="1",
+        image="i",
+        owner=OWNER,
     ),
     "version": objects.version(name="hello-2", namespace="default", function="hello", owner=LATEST_OWNER),
     "alias": objects.alias(
