@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import subprocess
 import threading
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes import client
 
 from e2e.support import GROUP, NAMESPACE, SYSTEM, Cluster, eventually, header, inline, invoke, publish, source, state
 
@@ -292,30 +292,20 @@ def test_a_deleted_snapshot_is_made_anew(cluster, lam, name):
 
 @pytest.fixture
 def patched_runtime(cluster: Cluster) -> Any:
-    """The cluster's python3.13 has a newer image, as after a chart upgrade; taken back afterwards."""
+    """The cluster's python3.13 has a newer image, by an upgrade of the release; taken back afterwards."""
     old, new = "thaw.dev/runtime-python3.13:dev", "thaw.dev/runtime-python3.13:patched"
     cluster.on_nodes(f"ctr -n k8s.io images tag --force {old} {new}")
-    before = operator_runtimes(cluster)
-    yield lambda: set_runtimes(cluster, before | {"python3.13": new})
-    set_runtimes(cluster, before)
+    yield lambda: set_python(new)
+    set_python(old)
 
 
-def operator_runtimes(cluster: Cluster) -> dict[str, str]:
-    environment = cluster.apps.read_namespaced_deployment("thaw-operator", SYSTEM).spec.template.spec.containers[0].env
-    return json.loads(next(e.value for e in environment if e.name == "THAW_RUNTIMES"))
-
-
-def set_runtimes(cluster: Cluster, runtimes: dict[str, str]) -> None:
-    container = {"name": "operator", "env": [{"name": "THAW_RUNTIMES", "value": json.dumps(runtimes)}]}
-    body = {"spec": {"template": {"spec": {"containers": [container]}}}}
-    cluster.apps.patch_namespaced_deployment("thaw-operator", SYSTEM, body)
-
-    def rolled_out() -> bool:
-        found: client.V1Deployment = cluster.apps.read_namespaced_deployment("thaw-operator", SYSTEM)
-        current = found.status.observed_generation == found.metadata.generation
-        return current and found.status.updated_replicas == found.status.ready_replicas == 1
-
-    eventually("the operator is rolled out", rolled_out)
+def set_python(image: str) -> None:
+    chart = Path(__file__).parents[2] / "charts/thaw"
+    command = ["helm", "upgrade", "thaw", str(chart), "--namespace", SYSTEM, "--reuse-values", "--wait"]
+    done = subprocess.run(
+        [*command, "--set-string", f"runtimes.python3\\.13={image}"], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_newer_runtime_image_recycles(cluster, lam, name, patched_runtime):

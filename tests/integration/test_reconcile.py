@@ -215,8 +215,12 @@ async def test_a_version_is_published_by_manifest(world: World) -> None:
 
     await world.eventually("the init pod goes", no_init_pod)
     assert not world.agent.grants, "the agent was told that the pod is done with"
-    events = {e["reason"] for e in await world.all(EVENT) if e["involvedObject"]["name"] == "hello-first"}
-    assert {"Numbered", "Initialising", "SnapshotReady"} <= events
+
+    async def told() -> bool:
+        events = {e["reason"] for e in await world.all(EVENT) if e["involvedObject"]["name"] == "hello-first"}
+        return events >= {"Numbered", "Initialising", "SnapshotReady"}
+
+    await world.eventually("its events", told)
 
 
 async def test_nothing_confidential_is_near_an_initialisation(world: World) -> None:

@@ -79,7 +79,7 @@ DEAD_GRACE = timedelta(seconds=10)
 _INIT_FLOOR, _INIT_CEILING = 130, 900
 _IMAGE_HOPELESS = {"InvalidImageName"}
 _IMAGE_TROUBLE = {"ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "ImageInspectError"}
-_OWN_EXITS = {"Error", "Completed", "OOMKilled"}
+OWN_EXITS = {"Error", "Completed", "OOMKilled"}
 """How a process ends by its own fault; all else (StartError, Evicted, NodeLost, OutOfmemory, …) is the platform's."""
 _LOG_LINES, _REASON_LENGTH = 10, 3000
 _PHASES: dict[JobPhase, str] = {
@@ -319,7 +319,7 @@ def pod_died(seen: ObservedVersion) -> Finding | None:
     left = ((pod.ended_at or pod.created) + DEAD_GRACE - seen.now).total_seconds()
     if left > 0 and seen.job is not None:
         return Finding("InitPodEnded", f"pod {pod.name} has ended: {_last_words(pod)}", again=left)
-    platform = pod.exit_reason not in _OWN_EXITS
+    platform = pod.exit_reason not in OWN_EXITS
     return _attempt_failed(seen, "InternalError" if platform else "FunctionError", _last_words(pod), platform)
 
 

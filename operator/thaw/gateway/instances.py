@@ -19,6 +19,7 @@ from thaw import names
 from thaw.api.node import GrantRequest, Report
 from thaw.api.v1alpha1 import FrozenTemplate, Http
 from thaw.build import secrets as build_secrets
+from thaw.decide.making import OWN_EXITS
 from thaw.decide.plan import Event
 from thaw.errors import ClusterError, InvokeError, NodeError, ThawError
 from thaw.gateway.fallbacks import Fallback, Fallbacks
@@ -434,8 +435,6 @@ def _init_limit(target: Target) -> float:
     return max(_COLD_INIT, target.template.spec.timeout)
 
 
-_OWN_EXITS = {"Error", "Completed", "OOMKilled"}
-"""How a process ends by its own fault; all else (StartError, Evicted, …) is the platform's."""
 _STUCK = {
     "ErrImagePull",
     "ImagePullBackOff",
@@ -472,7 +471,7 @@ def _last_words(pod: Object | None) -> dict[str, Any] | None:
                 words = None
             if isinstance(words, dict) and "errorType" in words:
                 return words
-            if ended.get("reason") not in _OWN_EXITS:
+            if ended.get("reason") not in OWN_EXITS:
                 return None
             text = ended.get("message") or f"{ended['reason']} with status {ended.get('exitCode')}"
             return {"errorType": "Runtime.ExitError", "errorMessage": f"Runtime exited during initialisation: {text}"}

@@ -159,7 +159,9 @@ async def test_what_is_being_brought_while_it_is_dropped_does_not_stay(
         asyncio.create_task(cache.snapshot("s1")),
         asyncio.create_task(cache.code("ns", Code(zip=ZipCode(sha256=sha256)))),
     ]
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(20):
+        while not (store.materialised and store.fetched):
+            await asyncio.sleep(0.005)
     dropping = [asyncio.create_task(cache.drop_snapshot("s1")), asyncio.create_task(cache.drop_code("ns", sha256))]
     await asyncio.sleep(0.05)
     store.go.set()

@@ -539,6 +539,22 @@ async def test_min_instances_that_do_not_start_are_not_tried_every_second(world:
     assert len(world.instances()) == 2
 
 
+@pytest.mark.parametrize(
+    ("ended", "told"),
+    [
+        ({"reason": "Error", "exitCode": 3}, "Error with status 3"),
+        ({"reason": "OOMKilled", "exitCode": 137, "message": "out of memory"}, "out of memory"),
+        ({"reason": "Error", "message": '{"errorType": "E", "errorMessage": "its own words"}'}, "its own words"),
+        ({"reason": "StartError", "exitCode": 128, "message": "no such file"}, None),
+    ],
+)
+def test_last_words_are_a_functions_own(ended: dict[str, Any], told: str | None) -> None:
+    """A container that the platform could not start has said nothing of its function."""
+    pod = {"status": {"containerStatuses": [{"name": "function", "state": {"terminated": ended}}]}}
+    words = instances._last_words(pod)
+    assert (words is None) if told is None else (words is not None and words["errorMessage"].endswith(told))
+
+
 async def test_orphans(world: World, lam: Lambda) -> None:
     """Pods of a gateway that is gone, and of this one's former life, go; living ones stay."""
     world.function()
