@@ -22,6 +22,7 @@ fetch() { # IMAGE
         > "$THAW_CACHE/requirements.txt"
       fetched thaw "$(hash_of constraints.txt pyproject.toml)" wheels 3.13 -r "$THAW_CACHE/requirements.txt" -c constraints.txt hatchling ;;
     runtime-python*) fetched "$1" "$(hash_of "$requirements")" wheels "${1#runtime-python}" -r "$requirements" ;;
+    example-image) fetched "$1" "$(hash_of hack/examples/image/requirements.txt)" wheels 3.13 -r hack/examples/image/requirements.txt ;;
     runtime-java*) fetched runtime-java "$(hash_of operator/runtime/images/java)" jars ;;
     runtime-nodejs*) fetched "$1" "$(hash_of "operator/runtime/images/nodejs/${1#runtime-}")" node_modules "${1#runtime-}" ;;
   esac

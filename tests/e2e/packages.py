@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import io
 import os
+import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -15,10 +17,26 @@ import pytest
 
 from e2e.support import DATA
 
+NUMPY = "numpy==2.3.5"
+
 
 @functools.cache
 def python(runtime: str) -> bytes:
     return _zip({"app.py": (DATA / "python" / "app.py").read_bytes()})
+
+
+@functools.cache
+def python_with_numpy(runtime: str) -> bytes:
+    """Numpy for the runtime's Python beside it: a wheel is a zip of what is installed."""
+    with _folder() as folder:
+        version = runtime.removeprefix("python")
+        _run(
+            sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(folder),
+            "--python-version", version, "--platform", f"manylinux_2_28_{platform.machine()}", NUMPY,
+        )  # fmt: skip
+        with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+            files = {n: wheel.read(n) for n in wheel.namelist() if not n.endswith("/") and "/tests/" not in n}
+    return _zip(files | {"app.py": (DATA / "python" / "app.py").read_bytes()})
 
 
 @functools.cache
@@ -44,15 +62,20 @@ def java_with_library(runtime: str) -> bytes:
 
 
 @functools.cache
-def provided(runtime: str) -> bytes:
-    """A bootstrap of Go's; its mode is in the zip, as Lambda wants it."""
+def provided(runtime: str, mode: int = 0o755) -> bytes:
+    """A bootstrap of Go's; Lambda wants its mode in the zip."""
     if not shutil.which("go"):
         _cannot("no Go: install Go 1.26 or newer")
     with _folder() as folder:
         out = folder / "bootstrap"
         environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
         _run("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(out), ".", cwd=DATA / "provided", env=environment)
-        return _zip({"bootstrap": out.read_bytes()}, mode=0o755)
+        return _zip({"bootstrap": out.read_bytes()}, mode)
+
+
+def provided_without_modes(runtime: str) -> bytes:
+    """As a zip made on Windows has it."""
+    return provided(runtime, 0)
 
 
 def _compile(folder: Path, runtime: str) -> None:
@@ -74,7 +97,7 @@ def _zip(files: dict[str, bytes], mode: int = 0o644) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             info = zipfile.ZipInfo(name)
-            info.external_attr = mode << 16
+            info.external_attr = mode << 16 or 0x20
             archive.writestr(info, content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 

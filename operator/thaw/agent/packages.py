@@ -21,6 +21,8 @@ MAX_LINK = 4096
 _COPY = 1 << 20
 _OF_THE_PACKAGE = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EILSEQ}
 """What a file system says of entries that cannot be; all else, such as a full disk, is the node's."""
+_BOOTSTRAP = "bootstrap"
+"""What runtime ``provided`` runs. Zips made on Windows hold no modes; Lambda refuses to run theirs, we need not."""
 
 
 def inline_hash(files: Mapping[str, str]) -> str:
@@ -44,7 +46,7 @@ def write_inline(files: Mapping[str, str], dest: Path) -> None:
     for name, text in files.items():
         path = dest / plain_path(name, "code.inline")
         _parents(dest, path)
-        _create(path, 0o644, io.BytesIO(text.encode()), MAX_UNZIPPED)
+        _create(path, _mode(name, 0), io.BytesIO(text.encode()), MAX_UNZIPPED)
     _open_to_all(dest)
 
 
@@ -83,15 +85,19 @@ def _unpack(package: zipfile.ZipFile, infos: list[zipfile.ZipInfo], dest: Path) 
         elif stat.S_ISLNK(kind):
             links.append((path, info))
         else:
-            mode = 0o755 if (info.external_attr >> 16) & 0o111 else 0o644
             with package.open(info) as source:
-                left -= _create(path, mode, source, left)
+                left -= _create(path, _mode(info.filename, info.external_attr >> 16), source, left)
     # Links last, so that nothing was written through one; then each is followed, for links to links.
     for path, info in links:
         path.symlink_to(_target(package, info))
     for path, info in links:
         if not Path(os.path.realpath(path)).is_relative_to(dest.resolve()):
             raise UserError("code.zip", f"the link {info.filename[:100]!r} leads out of the package")
+
+
+def _mode(name: str, unix: int) -> int:
+    """Readable by all, runnable if the package says so; without any mode of Unix (0), ``bootstrap`` is meant to run."""
+    return 0o755 if unix & 0o111 or (not unix and name == _BOOTSTRAP) else 0o644
 
 
 def _target(package: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:

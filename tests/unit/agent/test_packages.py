@@ -18,7 +18,7 @@ from thaw.errors import UserError
 
 def entry(name: str, mode: int = 0o100644) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name)
-    info.external_attr = mode << 16
+    info.external_attr = mode << 16 or 0x20  # without a mode: as Windows writes it, its archive bit alone
     info.compress_type = zipfile.ZIP_DEFLATED
     return info
 
@@ -199,10 +199,24 @@ def test_no_zip_at_all(tmp_path: Path, data: bytes) -> None:
         unzip(data, tmp_path)
 
 
+@pytest.mark.parametrize(("mode", "runs"), [(0o100755, True), (0o100644, False), (0, True)])
+def test_bootstrap_runs_if_the_zip_says_so_or_nothing(tmp_path: Path, mode: int, runs: bool) -> None:
+    dest = unzip(package((entry("bootstrap", mode), b"ELF"), (entry("lib/bootstrap", 0), b"")), tmp_path)
+    assert bool((dest / "bootstrap").stat().st_mode & 0o111) is runs
+    assert (dest / "lib/bootstrap").stat().st_mode & 0o777 == 0o644
+
+
+def test_bits_beyond_read_write_and_run_are_not_taken_over(tmp_path: Path) -> None:
+    dest = unzip(package((entry("tool", 0o107777), b"x")), tmp_path)
+    assert (dest / "tool").stat().st_mode & 0o7777 == 0o755
+
+
 def test_inline_files_and_their_name(tmp_path: Path) -> None:
     packages.write_inline({"app.py": "x = 'ä'", "lib/util.py": ""}, tmp_path / "code")
     assert (tmp_path / "code/app.py").read_text() == "x = 'ä'"
     assert (tmp_path / "code/lib/util.py").stat().st_mode & 0o777 == 0o644
+    packages.write_inline({"bootstrap": "#!/bin/sh"}, tmp_path / "script")
+    assert (tmp_path / "script/bootstrap").stat().st_mode & 0o777 == 0o755
     one, same = {"a": "1", "b": "2"}, {"b": "2", "a": "1"}
     assert packages.inline_hash(one) == packages.inline_hash(same)
     assert (

@@ -249,17 +249,18 @@ def test_settings_read_what_the_chart_writes(name: str, monkeypatch: pytest.Monk
         if isinstance(value, str):
             monkeypatch.setenv(key, value)
     settings = GatewaySettings()
-    assert settings.runtimes == {"python3.13": "thaw.dev/runtime-python3.13:dev"}
+    assert settings.runtimes["python3.13"] == "thaw.dev/runtime-python3.13:dev"
+    assert settings.runtimes["provided.al2023"] == settings.runtimes["provided"] == "thaw.dev/runtime-provided:dev"
     assert settings.log_level == "debug"
     if name == "thaw-gateway":
         assert (settings.queue_limit, settings.start_timeout) == (1_000_000, 2.5)
 
 
 def test_runtimes_can_be_replaced_and_removed() -> None:
-    added = environment(
-        render("--set=runtimes.java21=r/java:1", r"--set=runtimes.python3\.13=null"), "Deployment", "thaw-gateway"
-    )
-    assert json.loads(added["THAW_RUNTIMES"]) == {"java21": "r/java:1"}
+    given = render("--set=runtimes.java21=r/java:1", r"--set=runtimes.python3\.13=null")
+    runtimes = json.loads(environment(given, "Deployment", "thaw-gateway")["THAW_RUNTIMES"])
+    assert runtimes["java21"] == "r/java:1"
+    assert "python3.13" not in runtimes
 
 
 def test_the_default_access_key_is_asked_of_the_operator() -> None:

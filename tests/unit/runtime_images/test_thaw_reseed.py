@@ -1,4 +1,4 @@
-"""The python3.13 image's reseeding: clones of one snapshot must not draw the same numbers."""
+"""The Python images's reseeding: clones of one snapshot must not draw the same numbers."""
 
 import os
 import random
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-IMAGE = Path(__file__).parents[3] / "operator" / "runtime" / "images" / "python3.13"
+IMAGE = Path(__file__).parents[3] / "operator" / "runtime" / "images" / "python"
 
 
 @pytest.fixture
