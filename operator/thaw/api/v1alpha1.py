@@ -277,7 +277,8 @@ class FunctionSpec(Model):
     ) = Field(
         default=None,
         description="What answers an invocation: module.function for Python, e.g. app.handler for def handler(event, "
-        "context) in app.py.",
+        "context) in app.py; package.Class or package.Class::method for Java; file.export for Node. Runtime provided "
+        "leaves its meaning to the package's bootstrap.",
     )
     code: Code = Field(description="Where the code comes from: exactly one of inline, zip and image.")
     protocol: Protocol = Field(
