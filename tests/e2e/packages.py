@@ -69,7 +69,8 @@ def provided(runtime: str, mode: int = 0o755) -> bytes:
     with _folder() as folder:
         out = folder / "bootstrap"
         environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
-        _run("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(out), ".", cwd=DATA / "provided", env=environment)
+        command = ("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(out), ".")
+        _run(*command, cwd=DATA / "provided", env=environment)
         return _zip({"bootstrap": out.read_bytes()}, mode)
 
 

@@ -12,5 +12,5 @@ def reseed():
     random.seed()
 
 
-def handler(event, context):
+def handler(event, _context):
     return {"hello": event.get("name", "world"), "initialised": INITIALISED, "random": random.random()}

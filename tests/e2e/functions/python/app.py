@@ -1,4 +1,4 @@
-"""Draws from every generator once in its initialisation, so that their state is in the snapshot, and again at each event."""
+"""Draws from every generator in its initialisation, so that their state is in the snapshot, and again at each event."""
 
 import os
 import random
