@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from e2e.support import eventually, header, inline, invoke, publish, source, state
 
@@ -77,6 +80,56 @@ def test_plain_http_image(cluster, name):
     again, headers = get(url)
     assert headers["x-thaw-start"] == "restore"
     assert again["init"] == first["init"]
+
+
+HTTP_HOOKS = {"beforeSnapshotPath": "/hooks/before-snapshot", "afterRestorePath": "/hooks/after-restore"}
+
+
+def http_with_hooks(**environment: str) -> dict:
+    """An HTTP function with both hooks."""
+    return {
+        "code": {"image": "thaw.dev/example-http:dev"},
+        "protocol": "http",
+        "http": {"port": 8080, **HTTP_HOOKS},
+        "timeout": 30,
+        "environment": {"INIT_SLEEP": "0", "INIT_MB": "5", **environment},
+        "snapStart": {"applyOn": "PublishedVersions"},
+    }
+
+
+def test_http_hooks_run_once_before_the_snapshot_and_after_each_restore(cluster, name):
+    """The one before is in the snapshot; the one after has run when the first request is let in."""
+    state(cluster, publish(cluster, name, http_with_hooks()), "Active")
+    answer, headers = get(f"{cluster.endpoint}/default/{name}:1/")
+    assert headers["x-thaw-start"] == "restore"
+    assert answer["hooks"] == ["before-snapshot", "after-restore"]
+
+
+def test_an_http_hook_that_fails_before_the_snapshot_fails_the_version(cluster, name):
+    """As a Lambda runtime's init error: FunctionError, with what it answered."""
+    version = publish(cluster, name, http_with_hooks(FAILS="/hooks/before-snapshot"))
+    status = state(cluster, version, "Failed")
+    assert status["stateReasonCode"] == "FunctionError"
+    assert "/hooks/before-snapshot" in status["stateReason"]
+    assert "500" in status["stateReason"]
+
+
+def test_an_http_hook_that_fails_after_the_restore_fails_the_request(cluster, name):
+    """SnapStartException for that request, as on Lambda, and the instance goes."""
+    state(cluster, publish(cluster, name, http_with_hooks(FAILS="/hooks/after-restore")), "Active")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        get(f"{cluster.endpoint}/default/{name}:1/")
+    assert (refused.value.code, refused.value.headers["x-amzn-errortype"]) == (400, "SnapStartException")
+    assert "no database today" in refused.value.read().decode()
+    eventually("the instance goes", lambda: not cluster.pods(f"thaw.dev/function={name},thaw.dev/role=instance"))
+
+
+def test_an_http_hook_that_hangs_after_the_restore_is_given_ten_seconds(cluster, name):
+    """SnapStartTimeoutException, as on Lambda."""
+    state(cluster, publish(cluster, name, http_with_hooks(HANGS="/hooks/after-restore")), "Active")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        get(f"{cluster.endpoint}/default/{name}:1/")
+    assert (refused.value.code, refused.value.headers["x-amzn-errortype"]) == (408, "SnapStartTimeoutException")
 
 
 def test_unusable_snapshot_is_served_cold_and_says_so(cluster, lam, name):

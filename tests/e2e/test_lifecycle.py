@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from e2e import packages
 from e2e.support import GROUP, NAMESPACE, SYSTEM, Cluster, eventually, header, inline, invoke, publish, source, state
 
 IDLE = {"applyOn": "PublishedVersions", "inactiveAfter": "6s"}
@@ -96,6 +98,45 @@ def test_an_idle_version_is_inactive_until_it_is_invoked(cluster, lam, name):
     body, response = invoke(lam, name, qualifier="1")
     assert (body["init"], header(response, "x-thaw-start")) == (first, "restore")
     state(cluster, version, "Active", 20)
+
+
+def test_an_idle_java_version_loses_its_snapshot_and_makes_a_new_one_when_invoked(cluster, lam, name):
+    """As on Lambda's page: SnapStartNotReadyException, Pending, a new snapshot, Active."""
+    lam.create_function(
+        FunctionName=name,
+        Runtime="java17",
+        Handler="e2e.App",
+        Role="arn:aws:iam::111122223333:role/lambda-role",
+        Code={"ZipFile": packages.java("java17")},
+        SnapStart={"ApplyOn": "PublishedVersions"},
+        Timeout=20,
+    )
+    patch = {"spec": {"snapStart": IDLE, "scaling": {"idleSeconds": 1}}}
+    cluster.custom.patch_namespaced_custom_object(GROUP, "v1alpha1", NAMESPACE, "functions", name, patch)
+    number = lam.publish_version(FunctionName=name)["Version"]
+    version = eventually("its version exists", lambda: version_of(cluster, name))
+    first = state(cluster, version, "Active")
+    status = state(cluster, version, "Inactive", 60)
+    assert status["stateReasonCode"] == "Idle"
+    assert status["snapStart"]["optimizationStatus"] == "Off"
+    eventually("the snapshot is gone", lambda: cluster.get("snapshots", first["snapshotRef"]) is None, 60)
+    with pytest.raises(ClientError) as refused:
+        invoke(lam, name, qualifier=number)
+    error = refused.value.response
+    assert (error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]) == ("SnapStartNotReadyException", 409)
+    pending = eventually("a new one begins", lambda: (s := status_of(cluster, version))["state"] == "Pending" and s, 20)
+    assert pending["stateReasonCode"] == "Restoring"
+    with pytest.raises(ClientError) as refused:
+        invoke(lam, name, qualifier=number)
+    assert refused.value.response["Error"]["Code"] == "ResourceConflictException"
+    status = state(cluster, version, "Active")
+    assert status["lastRecycle"]["cause"] == "Reactivation"
+    assert header(invoke(lam, name, qualifier=number)[1], "x-thaw-start") == "restore"
+
+
+def version_of(cluster: Cluster, function: str) -> str | None:
+    found = [v for v in cluster.objects("functionversions") if v["spec"]["functionName"] == function]
+    return found[0]["metadata"]["name"] if found else None
 
 
 def test_the_last_invocation_survives_restarts_of_everything(cluster, lam, name):
@@ -275,6 +316,23 @@ def test_an_unusable_snapshot_is_served_cold_told_and_made_anew(cluster, lam, na
     assert "RecycleBegun" in told
     eventually("idle to zero", lambda: no_instances(cluster, name), 40)
     assert header(invoke(lam, name, qualifier="1")[1], "x-thaw-start") == "restore"
+
+
+def test_what_a_node_kept_while_it_was_away_goes_when_it_returns(cluster):
+    """A node that left the cluster before something was deleted, and joined again with its disk as it was."""
+    node, uid = cluster.nodes()[-1], "00000000-dead-4000-8000-000000000000"
+    digest, old = "d" * 64, "touch -d '1 hour ago'"
+    store = f"/var/lib/thaw/store/snapshots/{uid}"
+    cluster.on_node(
+        node,
+        f"mkdir -p /var/lib/thaw/snapshots/{digest} {store}; echo x > /var/lib/thaw/snapshots/{digest}/f; "
+        f"printf {digest} > /var/lib/thaw/index/{uid}; echo '{{}}' > {store}/manifest.json; "
+        f"{old} /var/lib/thaw/index/{uid} {store}/manifest.json",
+    )
+    left = f"ls -d /var/lib/thaw/snapshots/{digest} /var/lib/thaw/index/{uid} {store}/manifest.json 2>/dev/null"
+    assert len(cluster.on_node(node, left).split()) == 3
+    restart_agents(cluster)
+    eventually("it is gone", lambda: not cluster.on_node(node, left).split(), 60)
 
 
 def test_a_deleted_snapshot_is_made_anew(cluster, lam, name):

@@ -65,13 +65,19 @@ def test_deletion_leaves_nothing(cluster, lam, name):
     """After the Function is gone, no pod, object, node cache, archive, grant or stored byte of it is left."""
     before, grants = inventory(cluster, KEPT), inventory(cluster, FLEETING)
     version = publish(cluster, name, inline(source("hooks")))
-    state(cluster, version, "Active")
+    snapshot = state(cluster, version, "Active")["snapshotRef"]
     invoke(lam, name, qualifier="1")
     assert inventory(cluster, KEPT) - before, "publishing and invoking put something on the node and in the store"
     cluster.delete("functions", name)
     eventually("the function is gone", lambda: cluster.get("functions", name) is None)
     # At once, for the finalizers have held the function until every byte was gone.
     assert inventory(cluster, KEPT) <= before
+    record = [e.message for e in cluster.core.list_namespaced_event("default").items
+              if e.reason == "Purged" and e.involved_object.name == snapshot]  # fmt: skip
+    assert len(record) == 1, "what was removed, and where"
+    assert all(f"node {node}: " in record[0] for node in cluster.nodes())
+    assert "manifest" in record[0]
+    assert "cache" in record[0]
     assert not cluster.pods(f"thaw.dev/function={name}")
     for plural in ("functionversions", "functionaliases", "snapshots"):
         assert not [o for o in cluster.objects(plural) if o["spec"].get("functionName") == name], plural

@@ -1,7 +1,8 @@
 """A plain HTTP service that takes its time to start, with nothing of Thaw inside.
 
 INIT_MB megabytes are filled and INIT_SLEEP seconds pass before it listens on port 8080, as an application would load a
-model or warm a cache.
+model or warm a cache. POST /hooks/before-snapshot and /hooks/after-restore are its hooks, if the function names them
+(http.beforeSnapshotPath, http.afterRestorePath); FAILS names one that answers 500, and HANGS one that never answers.
 """
 
 import json
@@ -16,12 +17,24 @@ time.sleep(float(os.environ.get("INIT_SLEEP", "2")))
 INIT = uuid.uuid4().hex
 INIT_SECONDS = round(time.monotonic() - started, 3)
 count = 0
+hooks: list[str] = []
 
 
 class Handler(BaseHTTPRequestHandler):
     """Answers every request with what was initialised once, what is new each time, and how often it was asked."""
 
     protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """A hook, or else a request like any other."""
+        if not self.path.startswith("/hooks/"):
+            self.do_GET()
+            return
+        hooks.append(self.path.removeprefix("/hooks/"))
+        if self.path == os.environ.get("HANGS"):
+            time.sleep(3600)
+        failed = self.path == os.environ.get("FAILS")
+        self.respond(b"no database today\n" if failed else b"{}\n", 500 if failed else 200)
 
     def do_GET(self) -> None:
         """Answers; a request body is read and its length told."""
@@ -33,17 +46,18 @@ class Handler(BaseHTTPRequestHandler):
             "init_seconds": INIT_SECONDS,
             "random": os.urandom(8).hex(),
             "count": count,
+            "hooks": hooks,
             "method": self.command,
             "path": self.path,
             "received": len(body),
         }
         self.respond(json.dumps(answer).encode() + b"\n")
 
-    do_POST = do_PUT = do_DELETE = do_GET
+    do_PUT = do_DELETE = do_GET
 
-    def respond(self, content: bytes) -> None:
-        """Sends one JSON answer."""
-        self.send_response(200)
+    def respond(self, content: bytes, status: int = 200) -> None:
+        """Sends one answer."""
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
