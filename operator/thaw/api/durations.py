@@ -7,6 +7,8 @@ from datetime import timedelta
 
 PATTERN = r"^(Never|([0-9]{1,6}[dhms])+)$"
 NEVER = "Never"
+LONGEST = timedelta(days=36500)
+"""A century; beyond it a date would be none that can be written."""
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
@@ -22,7 +24,7 @@ def parse(text: str) -> timedelta | None:
     whole = timedelta()
     for count, unit in re.findall(r"([0-9]+)([dhms])", text):
         whole += timedelta(**{_UNITS[unit]: int(count)})
-    return whole
+    return min(whole, LONGEST)
 
 
 def shown(seconds: float) -> str:

@@ -76,6 +76,8 @@ class _One(Generic[S]):
         self._namespace, self._name, self._uid = identity
         self._log = log.bind(kind=reconciler.kind.kind, namespace=self._namespace, object=self._name)
         self._seen: S | None = None
+        self._status: Status | None = None
+        """As it was read or written last."""
         self._failures = self._hot = 0
 
     async def look(self) -> Plan | None:
@@ -95,6 +97,7 @@ class _One(Generic[S]):
             self._context.metrics.forget(self._uid)
         else:
             self._context.metrics.saw(self._uid, plan)
+        self._context.turns.saw(self._uid, (self._reconciler.kind.kind, self._namespace, self._name), plan)
         return plan
 
     async def _pass(self) -> Plan | None:
@@ -102,13 +105,14 @@ class _One(Generic[S]):
         if seen is None or self._reconciler.object_of(seen).metadata.uid != self._uid:
             return None
         self._seen = seen
+        self._status = self._reconciler.object_of(seen).status
         self._listener.listen(self._reconciler.topics_of(seen))
         plan = self._reconciler.decide(seen)
-        await self._apply(seen, plan)
+        before, self._status = self._status, plan.status or self._status
+        await self._apply(seen, before, plan)
         return plan
 
-    async def _apply(self, seen: S, plan: Plan) -> None:
-        before = self._reconciler.object_of(seen).status
+    async def _apply(self, seen: S, before: Any, plan: Plan) -> None:
         subject = self._reconciler.subject_of(seen)
         for event in plan.events:
             self._log.info(event.message, reason=event.reason, function=subject.function, version=subject.version)
@@ -126,10 +130,9 @@ class _One(Generic[S]):
         else:
             self._log.exception("pass failed: a bug", failures=self._failures)
         plan = Plan(requeue_after=min(0.5 * 2**self._failures, 30.0))
-        if self._seen is None or self._failures < 2:
+        if self._seen is None or self._status is None or self._failures < 2:
             return plan
-        thing = self._reconciler.object_of(self._seen)
-        status: Status = thing.status
+        thing, status = self._reconciler.object_of(self._seen), self._status
         deleting = thing.metadata.deletion_timestamp is not None
         plan = trouble(
             status,
@@ -140,7 +143,8 @@ class _One(Generic[S]):
             deleting=deleting,
         )
         with contextlib.suppress(ThawError):
-            await self._apply(self._seen, plan)
+            await self._apply(self._seen, status, plan)
+            self._status = plan.status or status
         return plan
 
     async def pause(self, plan: Plan) -> None:
@@ -152,7 +156,7 @@ class _One(Generic[S]):
         if hot:
             await asyncio.sleep(_HOT_PAUSE)
             return
-        timeout = _RESYNC_SECONDS if plan.requeue_after is None else plan.requeue_after
+        timeout = _RESYNC_SECONDS if plan.requeue_after is None else min(plan.requeue_after, _RESYNC_SECONDS)
         waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._listener.event.wait())]
         if plan.follow is not None:
             waits.append(asyncio.ensure_future(self._follow(plan.follow)))

@@ -17,7 +17,7 @@ from thaw.controller.metrics import Metrics
 from thaw.controller.nodes import Labeller
 from thaw.controller.options import OperatorSettings
 from thaw.controller.returning import Returning
-from thaw.controller.wakes import NODES, Wakes, own
+from thaw.controller.wakes import KINDS_OF_NODES, NODES, Wakes, own
 from thaw.decide.observed import Nodes
 from thaw.kube.agents import Agents
 from thaw.kube.client import Object, connect_with_retry
@@ -120,8 +120,10 @@ def _nodes_wake(context: Context, before: list[Nodes]) -> None:
     """Wakes all who look at nodes when there is something new to see: a kubelet's heartbeat is not."""
     now = context.copies.nodes()
     if before != [now]:
-        before[:] = [now]
         context.wakes.notify(NODES)
+    if not before or before[0].nodes != now.nodes:
+        context.wakes.notify(KINDS_OF_NODES)
+    before[:] = [now]
 
 
 def _pods_wake(wakes: Wakes) -> OnEvent:

@@ -15,14 +15,23 @@ _WHICH = (FUNCTION_VERSION.group, FUNCTION_VERSION.version, FUNCTION_VERSION.plu
 
 
 @kopf.on.event(*_WHICH)
-async def changed(memo: kopf.Memo, namespace: str | None, name: str, spec: kopf.Spec, **_: Any) -> None:
-    """Wakes it, its function, its aliases and its duplicates."""
+async def changed(memo: kopf.Memo, event: kopf.RawEvent, namespace: str | None, name: str, **_: Any) -> None:
+    """Wakes it; its function, its aliases and its duplicates only if what they look at has changed.
+
+    An invocation and an instance that comes or goes change a version's status as well, once a minute and more.
+    """
     context: Context = memo.context
-    where = namespace or ""
-    context.wakes.notify(
-        own("FunctionVersion", where, name),
-        of_function("FunctionVersion", where, str(spec.get("functionName"))),
-    )
+    where, item = namespace or "", event["object"]
+    context.wakes.notify(own("FunctionVersion", where, name))
+    if context.notable(item["metadata"]["uid"], None if event["type"] == "DELETED" else _notable(item)):
+        context.wakes.notify(of_function("FunctionVersion", where, str(item["spec"].get("functionName"))))
+
+
+def _notable(item: Any) -> tuple[Any, ...]:
+    status = item.get("status") or {}
+    ready = [(c["reason"], c["message"]) for c in status.get("conditions", ()) if c["type"] == "Ready"]
+    told = (status.get(key) for key in ("version", "state", "duplicateOf", "snapshotRef"))
+    return (*told, *ready, "deletionTimestamp" in item["metadata"])
 
 
 @kopf.daemon(*_WHICH)

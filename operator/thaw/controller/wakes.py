@@ -10,6 +10,9 @@ Topic = tuple[str, str, str]
 """What changed: a word, a namespace, a name."""
 
 NODES: Topic = ("nodes", "", "")
+"""Nodes and agents, as they come and go."""
+KINDS_OF_NODES: Topic = ("kinds of nodes", "", "")
+"""Which nodes can restore, and what they are; an agent's restart changes nothing of it."""
 
 
 def own(kind: str, namespace: str, name: str) -> Topic:

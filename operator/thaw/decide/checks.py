@@ -23,6 +23,8 @@ row  what is observed                     state, code         what is done
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from thaw.decide import keeping, making, publishing
 from thaw.decide.finding import Check, Finding, first_of
 from thaw.decide.observed import ObservedVersion
@@ -38,4 +40,6 @@ def first(seen: ObservedVersion) -> Finding:
     found = first_of(chain_for(seen), seen)
     if found is None:
         raise AssertionError("both chains end with a check that always speaks")
+    if keeping.is_kept(seen) and found.changes.get("recycle") is None:
+        found = replace(found, cleanup=(*found.cleanup, *keeping.left_behind(seen)))
     return found

@@ -44,6 +44,8 @@ class Finding:
     again: float | None = None
     follow: Follow | None = None
     warn: bool = False
+    waits_for_turn: bool = False
+    """It would recycle, if it were its turn."""
     quiet: bool = False
     """A step that is over in a moment: the condition says it, no event does."""
 

@@ -6,17 +6,19 @@ The rows are asked in this order; whatever they find, the version serves on wher
 row  what is observed                       state, code         what is done
 ===  =====================================  ==================  ===================================================
 K1   a recycle is under way                 as before           its next step, see :func:`_under_way`
-     it has made the new snapshot           Active              takes the old one's place; the old one goes
-     its initialisation failed              Inactive, Function… the old snapshot is kept, of Java it goes
+     it has made the new snapshot           Active              takes the old one's place
+     its initialisation failed              Inactive, Function… the old snapshot is kept, of Java it is given up
      it failed otherwise                    Active              the old snapshot stays in use where it can be
 K2   Inactive, invoked since; Java          Pending, Restoring  a recycle begins: Reactivation
      Inactive, invoked since; others        Active
-K3   Inactive                               Inactive, as it is  of Java, the snapshot goes
-K4   not invoked for inactiveAfter          Inactive, Idle      of Java, the snapshot goes
-K5   its snapshot must be made anew         Active              a recycle begins, unless one failed just now or too
-                                                                many are under way elsewhere
+K3   Inactive                               Inactive, as it is
+K4   not invoked for inactiveAfter          Inactive, Idle      of Java, the snapshot is given up
+K5   its snapshot must be made anew         Active              a recycle begins when it is its turn, unless one failed
+                                                                just now
 K6   otherwise                              Active
 ===  =====================================  ==================  ===================================================
+
+Snapshots that are neither in use nor being made, and pods that make none, are deleted whenever they are seen.
 
 A snapshot must be made anew, with the cause that is told, when
 
@@ -59,7 +61,8 @@ from thaw.decide.plan import Event, marked
 _LONGEST_PAUSE = timedelta(days=1)
 _FAILED_RESTORES = 2
 """One failed restore may be a node's bad moment; as many as this are the snapshot's."""
-_CROWDED = 15.0
+_LONGEST_RECYCLE = timedelta(hours=1)
+"""Three attempts of an initialisation that takes as long as it may; what takes longer waits for what does not come."""
 _AGAIN = timedelta(minutes=1)
 """Before a new snapshot that was lost as well is made anew."""
 
@@ -84,6 +87,8 @@ def recycling(seen: ObservedVersion) -> Finding | None:
     if recycle is None:
         return None
     step = making.look(seen)
+    if step.state == "Pending" and seen.now - recycle.began > _LONGEST_RECYCLE:
+        step = making.given_up(seen, f"not done within {shown(_LONGEST_RECYCLE.total_seconds())}: {step.message}")
     match step.state:
         case "Active":
             return _replaced(seen, recycle, step)
@@ -96,10 +101,11 @@ def recycling(seen: ObservedVersion) -> Finding | None:
 def invoked_again(seen: ObservedVersion) -> Finding | None:
     """K2."""
     status = seen.version.status
-    if status.state != "Inactive" or not _invoked_since(seen, status.inactive_since):
+    wanted = _invoked_since(seen, status.inactive_since) or _newly_requested(seen)
+    if status.state != "Inactive" or not wanted:
         return None
     if loses_snapshot_when_idle(template_of(seen).spec):
-        found = Finding("Reactivating", "invoked while Inactive: a new snapshot is made", "Pending", "Restoring")
+        found = Finding("Reactivating", "asked for while Inactive: a new snapshot is made", "Pending", "Restoring")
         return replace(found, changes=_begun(seen, "Reactivation"), again=0)
     return replace(_serving(seen), again=0)
 
@@ -109,16 +115,14 @@ def inactive(seen: ObservedVersion) -> Finding | None:
     status = seen.version.status
     if status.state != "Inactive":
         return None
-    ready = next((c for c in status.conditions if c.type == "Ready"), None)
-    idle = status.state_reason_code == "Idle"
+    code = status.state_reason_code or "Idle"
     return Finding(
-        ready.reason if ready else "Idle",
-        ready.message if ready else status.state_reason,
+        code,
+        status.state_reason.partition("\n")[0],
         "Inactive",
-        status.state_reason_code or "Idle",  # type: ignore[arg-type]
+        code,  # type: ignore[arg-type]
         state_reason=status.state_reason,
-        mood=_idle_mood(seen) if idle else "stuck",
-        cleanup=_java_forgets(seen),
+        mood=_idle_mood(seen) if code == "Idle" else "stuck",
     )
 
 
@@ -145,8 +149,8 @@ def to_recycle(seen: ObservedVersion) -> Finding | None:
     left = _pause_left(seen, cause)
     if left > 0:
         return replace(found, again=left)
-    if seen.recycles >= seen.limits.recycles_at_once:
-        return replace(found, again=_CROWDED)
+    if not seen.may_recycle:
+        return replace(found, waits_for_turn=True)
     text = f"a new snapshot is made ({cause}): {why}"
     return replace(
         found,
@@ -204,7 +208,7 @@ def _replaced(seen: ObservedVersion, recycle: Recycle, step: Finding) -> Finding
     return replace(
         step,
         changes=step.changes | over,
-        cleanup=(*step.cleanup, *_old_goes(seen)),
+        again=0,
         recycled=Recycled("True", "Recycled", text),
         events=(*step.events, Event("Normal", "Recycled", text)),
     )
@@ -221,14 +225,14 @@ def _not_replaced(seen: ObservedVersion, recycle: Recycle, step: Finding) -> Fin
     by_function = step.code in ("FunctionError", "Timeout")
     if by_function or recycle.cause == "Reactivation":
         code = "FunctionError" if by_function else step.code
-        found = replace(_becomes_inactive(seen, step), state="Inactive", code=code, mood="stuck")
+        found = _becomes_inactive(seen, replace(step, reason=code or "FunctionError", code=code, mood="stuck"))
     else:
         found = _serving(seen)
     return replace(
         found,
         changes=found.changes | over,
         actions=step.actions,
-        cleanup=(*step.cleanup, *found.cleanup),
+        cleanup=step.cleanup,
         recycled=Recycled("False", "RecycleFailed", step.message),
         events=(*step.events, Event("Warning", "RecycleFailed", step.message)),
         again=0,
@@ -270,18 +274,18 @@ def _becomes_inactive(seen: ObservedVersion, found: Finding) -> Finding:
         changes |= {"snapshot_ref": "", "snap_start": VersionSnapStart(apply_on="PublishedVersions")}
     elif seen.current is not None:
         changes |= {"snapshot_ref": seen.current.metadata.name}
-    return replace(found, changes=changes, cleanup=_java_forgets(seen), actions=())
+    return replace(found, state="Inactive", changes=changes, again=0)
 
 
-def _java_forgets(seen: ObservedVersion) -> tuple[Action, ...]:
-    return _old_goes(seen) if loses_snapshot_when_idle(template_of(seen).spec) else ()
+def left_behind(seen: ObservedVersion) -> tuple[Action, ...]:
+    """What a version that nothing is made for has no use for: replaced and failed snapshots, and their pods.
 
-
-def _old_goes(seen: ObservedVersion) -> tuple[Action, ...]:
-    current = seen.current
-    if current is None or current.metadata.deletion_timestamp is not None:
+    Looked for at every pass, so that it goes whenever the pass that gave it up was cut short.
+    """
+    if seen.version.status.recycle is not None:
         return ()
-    return (Delete("Snapshot", current.metadata.name, current.metadata.uid),)
+    going = tuple(Delete("Snapshot", s.name, s.uid) for s in seen.earlier_snapshots if not s.deleting)
+    return (*making.pods_go(seen), *going)
 
 
 def _idle_mood(seen: ObservedVersion) -> Any:
@@ -323,8 +327,8 @@ def _cause(seen: ObservedVersion) -> tuple[RecycleCause | None, str]:
     current = seen.current
     if current is None:
         raise AssertionError("ruled out by _broken")
-    if (asked := _requested(seen)) != seen.version.status.recycle_requested and asked:
-        return "Requested", f"annotation {names.ANNOTATION_RECYCLE} is {asked}"
+    if _newly_requested(seen):
+        return "Requested", f"annotation {names.ANNOTATION_RECYCLE} is {_requested(seen)}"
     template = template_of(seen)
     before, now = current.spec.image or template.image, templates.image_now(template, seen.limits.runtimes)
     if before != now:
@@ -405,7 +409,7 @@ def _pause_left(seen: ObservedVersion, cause: RecycleCause) -> float:
     eats every snapshot. A user who asks does not wait.
     """
     last = seen.version.status.last_recycle
-    if last is None or cause == "Requested":
+    if last is None or _newly_requested(seen):
         return 0.0
     if last.succeeded:
         pause = _AGAIN if cause == "SnapshotLost" else seen.limits.recycle_retry
@@ -418,6 +422,10 @@ def _pause_left(seen: ObservedVersion, cause: RecycleCause) -> float:
 
 def _requested(seen: ObservedVersion) -> str:
     return seen.version.metadata.annotations.get(names.ANNOTATION_RECYCLE, "")[:256]
+
+
+def _newly_requested(seen: ObservedVersion) -> bool:
+    return _requested(seen) not in ("", seen.version.status.recycle_requested)
 
 
 def _age(seen: ObservedVersion, current: Snapshot) -> float:

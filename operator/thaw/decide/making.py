@@ -11,29 +11,30 @@ M1   Snapshot Ready                       Active              its pods go
 M2   no Snapshot object                   Pending, Creating   made
 M3   it was deleted                       Pending, Creating   waits until it is gone
      stored, to be tried:
-M4   its node is gone                     as M18, M19         as M18, M19
+M4   its node is gone                     as M19, M20         as M19, M20
 M5   no trial pod                         Pending, Creating   made, on the node where the snapshot is
-M6   trial pod going, or without a node   Pending, Creating   waits, says what for
+M6   trial not started within 5 min       as M19, M20         as M19, M20
+M7   trial pod going, or without a node   Pending, Creating   waits, says what for
      or an agent
-M7   restored                             Active              Snapshot Ready; its pods go
-M8   not restored, or the pod ended       as M18, M19         as M18, M19
-M9   not granted yet                      Pending, Creating   the agent is told to restore it
-M10  granted                              Pending, Creating   followed
+M8   restored                             Active              Snapshot Ready; its pods go
+M9   not restored, or the pod ended       as M19, M20         as M19, M20
+M10  not granted yet                      Pending, Creating   the agent is told to restore it
+M11  granted                              Pending, Creating   followed
      to be stored:
-M11  pods of earlier attempts             Pending, Creating   the agents forget them, they go
-M12  no init pod; no capable node         Pending, Creating   waits for a node, says what each one lacks
-M13  no init pod                          Pending, Creating   made
-M14  init pod being deleted               Pending, Creating   waits until it is gone
-M15  image cannot be pulled, after grace  Failed, Invalid…    its pods and the Snapshot go
-M16  no node yet, or no agent there       Pending, Creating   waits, says what for
-M17  job done                             Pending, Creating   Snapshot's status written; init pod goes
-M18  job failed, for good or once too     Failed, its code    its pods and the Snapshot go
+M12  pods of earlier attempts             Pending, Creating   the agents forget them, they go
+M13  no init pod; no capable node         Pending, Creating   waits for a node, says what each one lacks
+M14  no init pod                          Pending, Creating   made
+M15  init pod being deleted               Pending, Creating   waits until it is gone
+M16  image cannot be pulled, after grace  Failed, Invalid…    its pods and the Snapshot go
+M17  no node yet, or no agent there       Pending, Creating   waits, says what for
+M18  job done                             Pending, Creating   Snapshot's status written; init pod goes
+M19  job failed, for good or once too     Failed, its code    its pods and the Snapshot go
      often
-M19  job failed, worth another try        Pending, Creating   next attempt, with a pod of its own
-M20  init pod dead, and no job says so    as M18, M19         as M18, M19
-M21  its code can never be unpacked       Failed, Invalid…    its pods and the Snapshot go
-M22  no job                               Pending, Creating   granted, job begun
-M23  job under way                        Pending, Creating   followed
+M20  job failed, worth another try        Pending, Creating   next attempt, with a pod of its own
+M21  init pod dead, and no job says so    as M19, M20         as M19, M20
+M22  its code can never be unpacked       Failed, Invalid…    its pods and the Snapshot go
+M23  no job                               Pending, Creating   granted, job begun
+M24  job under way                        Pending, Creating   followed
 ===  ===================================  ==================  =====================================================
 """
 
@@ -74,6 +75,7 @@ from thaw.decide.observed import ObservedVersion, SnapshotPod
 from thaw.decide.plan import Event, Follow, marked
 
 IMAGE_GRACE = timedelta(seconds=45)
+TRIAL_PATIENCE = timedelta(minutes=5)
 DEAD_GRACE = timedelta(seconds=10)
 """How long the agent has to say why a pod died, before the kubelet's word is taken."""
 _INIT_FLOOR, _INIT_CEILING = 130, 900
@@ -114,7 +116,7 @@ def snapshot_going(seen: ObservedVersion) -> Finding | None:
     if _snapshot(seen).metadata.deletion_timestamp is None:
         return None
     text = f"Snapshot {snapshot_name(seen)} was deleted; waits until it is gone, then begins anew"
-    return Finding("SnapshotDeleted", text, cleanup=_pods_go(seen))
+    return Finding("SnapshotDeleted", text, cleanup=pods_go(seen))
 
 
 # ---------------------------------------------------------------- stored, to be tried
@@ -140,13 +142,23 @@ def trial_absent(seen: ObservedVersion) -> Finding | None:
     )
 
 
+def trial_late(seen: ObservedVersion) -> Finding | None:
+    """M6. It is tied to one node, which may be full, or closed, or without the image."""
+    pod = _trial(seen)
+    if seen.now - pod.created < TRIAL_PATIENCE or seen.report is not None:
+        return None
+    why = pod.unschedulable or f"{pod.waiting_reason}: {pod.waiting_message}".strip(": ") or "no reason is known"
+    text = f"pod {pod.name} did not start within {shown(TRIAL_PATIENCE.total_seconds())}: {why}"
+    return _attempt_failed(seen, "InternalError", text, True)
+
+
 def trial_waits(seen: ObservedVersion) -> Finding | None:
-    """M6."""
+    """M7."""
     return _going(_trial(seen)) or _waits(seen, _trial(seen))
 
 
 def trial_restored(seen: ObservedVersion) -> Finding | None:
-    """M7."""
+    """M8."""
     report, snapshot = seen.report, _snapshot(seen)
     if report is None or report.state != "restored" or _trial(seen).ended:
         return None
@@ -166,7 +178,7 @@ def trial_restored(seen: ObservedVersion) -> Finding | None:
 
 
 def trial_failed(seen: ObservedVersion) -> Finding | None:
-    """M8."""
+    """M9."""
     report, pod = seen.report, _trial(seen)
     why = pod.refused
     if not why and report is not None and report.state in ("started", "failed"):
@@ -179,7 +191,7 @@ def trial_failed(seen: ObservedVersion) -> Finding | None:
 
 
 def trial_to_grant(seen: ObservedVersion) -> Finding | None:
-    """M9."""
+    """M10."""
     pod = _trial(seen)
     if pod.granted:
         return None
@@ -188,7 +200,7 @@ def trial_to_grant(seen: ObservedVersion) -> Finding | None:
 
 
 def trial_under_way(seen: ObservedVersion) -> Finding | None:
-    """M10."""
+    """M11."""
     pod = _trial(seen)
     follow = Follow(seen.nodes.agents[pod.node], pod_uid=pod.uid)
     return Finding("Trying", f"pod {pod.name} restores it on trial", follow=follow, again=30, quiet=True)
@@ -197,6 +209,7 @@ def trial_under_way(seen: ObservedVersion) -> Finding | None:
 TRIAL: tuple[Check, ...] = (
     trial_node_gone,
     trial_absent,
+    trial_late,
     trial_waits,
     trial_restored,
     trial_failed,
@@ -206,7 +219,7 @@ TRIAL: tuple[Check, ...] = (
 
 
 def stored(seen: ObservedVersion) -> Finding | None:
-    """M4 to M10, once every byte is in the store."""
+    """M4 to M11, once every byte is in the store."""
     return first_of(TRIAL, seen) if _snapshot(seen).status.digest else None
 
 
@@ -214,7 +227,7 @@ def stored(seen: ObservedVersion) -> Finding | None:
 
 
 def earlier_attempts(seen: ObservedVersion) -> Finding | None:
-    """M11. As long as one of their pods exists, what the agents know of the snapshot may be theirs."""
+    """M12. As long as one of their pods exists, what the agents know of the snapshot may be theirs."""
     if not seen.earlier_pods:
         return None
     going = tuple(Delete("Pod", p.name, p.uid) for p in seen.earlier_pods if not p.deleting)
@@ -225,7 +238,7 @@ def earlier_attempts(seen: ObservedVersion) -> Finding | None:
 
 
 def no_capable_node(seen: ObservedVersion) -> Finding | None:
-    """M12."""
+    """M13."""
     if seen.pod is not None or any(n.capable for n in seen.nodes.nodes):
         return None
     why = "; ".join(f"node {n.name}: {n.reason or 'unknown'}" for n in seen.nodes.nodes)
@@ -234,7 +247,7 @@ def no_capable_node(seen: ObservedVersion) -> Finding | None:
 
 
 def pod_absent(seen: ObservedVersion) -> Finding | None:
-    """M13. Whatever an agent may know of the snapshot belongs to a pod that is no more."""
+    """M14. Whatever an agent may know of the snapshot belongs to a pod that is no more."""
     if seen.pod is not None:
         return None
     attempt = _attempt(seen)
@@ -251,12 +264,12 @@ def pod_absent(seen: ObservedVersion) -> Finding | None:
 
 
 def pod_going(seen: ObservedVersion) -> Finding | None:
-    """M14. Somebody deleted the pod: another one of that name is made."""
+    """M15. Somebody deleted the pod: another one of that name is made."""
     return _going(_pod(seen))
 
 
 def image_trouble(seen: ObservedVersion) -> Finding | None:
-    """M15."""
+    """M16."""
     pod = _pod(seen)
     if pod.waiting_reason not in _IMAGE_HOPELESS | _IMAGE_TROUBLE:
         return None
@@ -268,12 +281,12 @@ def image_trouble(seen: ObservedVersion) -> Finding | None:
 
 
 def pod_waits(seen: ObservedVersion) -> Finding | None:
-    """M16."""
+    """M17."""
     return _waits(seen, _pod(seen))
 
 
 def job_done(seen: ObservedVersion) -> Finding | None:
-    """M17. The Snapshot's status is written before its pod goes: from then on it is stored, whoever asks."""
+    """M18. The Snapshot's status is written before its pod goes: from then on it is stored, whoever asks."""
     job, snapshot, pod = seen.job, _snapshot(seen), _pod(seen)
     if job is None or job.phase != "done":
         return None
@@ -297,12 +310,12 @@ def job_done(seen: ObservedVersion) -> Finding | None:
         }
     )
     write = WriteSnapshotStatus(meta.name, meta.uid, status)
-    cleanup, events = _pods_go(seen), _story(job, pod.node)
+    cleanup, events = pods_go(seen), _story(job, pod.node)
     return Finding("Trying", text, actions=(write,), cleanup=cleanup, events=events, again=0, quiet=True)
 
 
 def job_failed(seen: ObservedVersion) -> Finding | None:
-    """M18 and M19."""
+    """M19 and M20."""
     if seen.job is None or seen.job.phase != "failed":
         return None
     error = seen.job.error
@@ -312,7 +325,7 @@ def job_failed(seen: ObservedVersion) -> Finding | None:
 
 
 def pod_died(seen: ObservedVersion) -> Finding | None:
-    """M20. The agent's word is better, for it saw the process; but it may never come."""
+    """M21. The agent's word is better, for it saw the process; but it may never come."""
     pod = _pod(seen)
     if not pod.ended or (seen.job is not None and seen.job.phase in ("store", "verify")):
         return None
@@ -324,13 +337,13 @@ def pod_died(seen: ObservedVersion) -> Finding | None:
 
 
 def code_refused(seen: ObservedVersion) -> Finding | None:
-    """M21. It is the same code on every node."""
+    """M22. It is the same code on every node."""
     pod = _pod(seen)
     return _failed(seen, "InvalidConfiguration", pod.refused) if pod.refused else None
 
 
 def job_absent(seen: ObservedVersion) -> Finding | None:
-    """M22."""
+    """M23."""
     if seen.job is not None:
         return None
     pod, template, meta = _pod(seen), _running(seen), seen.version.metadata
@@ -357,7 +370,7 @@ def job_absent(seen: ObservedVersion) -> Finding | None:
 
 
 def job_under_way(seen: ObservedVersion) -> Finding | None:
-    """M23."""
+    """M24."""
     pod, job = _pod(seen), seen.job
     phase = job.phase if job is not None else "init"
     text = f"pod {pod.name} is on node {pod.node}: {_PHASES.get(phase, phase)}"
@@ -431,9 +444,21 @@ def leave_nothing(seen: ObservedVersion) -> tuple[Action, ...]:
     """Clears away what a making left that came to nothing."""
     snapshot = seen.snapshot
     if snapshot is None or snapshot.metadata.deletion_timestamp is not None:
-        return _pods_go(seen)
+        return pods_go(seen)
     meta = snapshot.metadata
-    return (*_pods_go(seen), Delete("Snapshot", meta.name, meta.uid))
+    return (*pods_go(seen), Delete("Snapshot", meta.name, meta.uid))
+
+
+def pods_go(seen: ObservedVersion) -> tuple[Action, ...]:
+    """Deletes the pods that make its snapshots, and has their agents forget them."""
+    pods = [p for p in (seen.pod, seen.trial, *seen.earlier_pods) if p is not None and not p.deleting]
+    forget = tuple(_forget(seen, p) for p in pods if p.node in seen.nodes.agents)
+    return (*(Delete("Pod", p.name, p.uid) for p in pods), *forget)
+
+
+def given_up(seen: ObservedVersion, message: str) -> Finding:
+    """It takes too long: as if the last attempt had failed by the platform's fault."""
+    return _failed(seen, "InternalError", message)
 
 
 # ---------------------------------------------------------------- pieces
@@ -448,7 +473,7 @@ def _made(
 ) -> Finding:
     found = in_use(snapshot, status)
     changes = found.changes | {"snapshot_generation": generation(seen.version.status)}
-    return replace(found, actions=actions, cleanup=_pods_go(seen), changes=changes, events=events)
+    return replace(found, actions=actions, cleanup=pods_go(seen), changes=changes, events=events)
 
 
 def _story(job: SnapshotJob, node: str) -> tuple[Event, ...]:
@@ -536,12 +561,6 @@ def _last_words(pod: SnapshotPod) -> str:
     if pod.exit_reason == "OOMKilled":
         return "the initialisation was killed for want of memory: raise memorySize"
     return pod.exit_message.strip() or f"the initialisation ended: {pod.exit_reason or 'no reason given'}"
-
-
-def _pods_go(seen: ObservedVersion) -> tuple[Action, ...]:
-    pods = [p for p in (seen.pod, seen.trial, *seen.earlier_pods) if p is not None and not p.deleting]
-    forget = tuple(_forget(seen, p) for p in pods if p.node in seen.nodes.agents)
-    return (*(Delete("Pod", p.name, p.uid) for p in pods), *forget)
 
 
 def _forget(seen: ObservedVersion, pod: SnapshotPod) -> ForgetPod:

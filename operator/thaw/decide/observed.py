@@ -121,8 +121,6 @@ class Limits:
     recycle_after: timedelta | None = timedelta(days=7)
     recycle_retry: timedelta = timedelta(hours=1)
     """Before a recycle that failed is tried again; doubled by each failure in a row."""
-    recycles_at_once: int = 2
-    """In the whole cluster, so that a new runtime image does not start every function's initialisation at one time."""
     store_shared: bool = False
     """Whether every node reads the same store; else a snapshot is only where it was taken."""
 
@@ -145,6 +143,8 @@ class ObservedVersion:
     """The snapshot in use."""
     snapshot: Snapshot | None = None
     """The snapshot that is being made: the first, or the one of a recycle."""
+    earlier_snapshots: tuple[Ref, ...] = ()
+    """Others that were made for it."""
     pod: SnapshotPod | None = None
     """The pod that initialises it."""
     trial: SnapshotPod | None = None
@@ -157,8 +157,8 @@ class ObservedVersion:
     log: str = ""
     """The init container's last lines, read when it has failed."""
     nodes: Nodes = Nodes()
-    recycles: int = 0
-    """Recycles of other versions that are under way."""
+    may_recycle: bool = False
+    """Whether it is its turn: only so many versions are recycled at one time."""
     instances: Instances = field(default_factory=Instances)
     last_restore_ms: float | None = None
     pods: tuple[Ref, ...] = ()

@@ -60,6 +60,8 @@ class Plan:
     """A deletion is complete: the finalizer may go."""
     published_in: float | None = None
     """Seconds it took to publish, told once."""
+    waits_for_turn: bool = False
+    """It would recycle, if it were its turn."""
     recycled: RecycleOutcome | None = None
     """A recycle has ended, told once."""
 
@@ -88,12 +90,14 @@ def told(
 def trouble(status: Status, meta: Meta, error: str, *, now: datetime, attempt: int, deleting: bool = False) -> Plan:
     """What is written when observing or acting failed: the condition says what, and it is tried again.
 
-    What is ready stays ready: a hiccup of the API server takes nothing away from those who call it.
+    What is ready stays ready: a hiccup of the API server takes nothing away from those who call it. What has failed
+    keeps its own reason.
 
     :param attempt: how often in a row, from 1; the pauses double up to 30 s.
     """
     reason = "DeletionBlocked" if deleting else "Retrying"
-    if not deleting and any(c.type == READY and c.status == "True" for c in status.conditions):
+    told_why = getattr(status, "state", None) in ("Failed", "Inactive")
+    if not deleting and (told_why or any(c.type == READY and c.status == "True" for c in status.conditions)):
         return Plan(requeue_after=min(0.5 * 2**attempt, 30.0))
     return Plan(
         status=status.model_copy(

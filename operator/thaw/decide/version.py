@@ -47,6 +47,7 @@ def decide(seen: ObservedVersion) -> Plan:
         requeue_after=found.again,
         follow=found.follow,
         published_in=_published_in(seen, status),
+        waits_for_turn=found.waits_for_turn,
         recycled=status.last_recycle if status.last_recycle != before.last_recycle else None,
     )
 

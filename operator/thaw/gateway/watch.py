@@ -59,6 +59,7 @@ class Watch:
         self._versions: dict[tuple[str, str, str], FunctionVersion] = {}
         self._aliases: dict[tuple[str, str, str], FunctionAlias] = {}
         self._snapshots: dict[tuple[str, str], Snapshot] = {}
+        self._snapshot_uids: set[str] = set()
         self._instances: dict[tuple[str, str, str], dict[str, str]] = {}
         """(namespace, function, qualifier) → uid → gateway."""
         self._changed = asyncio.Event()
@@ -120,7 +121,7 @@ class Watch:
 
     def has_snapshot(self, uid: str) -> bool:
         """Whether a snapshot exists and is not being deleted."""
-        return any(s.metadata.uid == uid for s in self._snapshots.values())
+        return uid in self._snapshot_uids
 
     def all_functions(self) -> list[Function]:
         """The functions of all namespaces."""
@@ -208,10 +209,12 @@ class Watch:
 
     def _on_snapshot(self, type_: str, item: Object) -> None:
         snapshot = _parse(Snapshot, item)
-        if snapshot is None or _is_gone(type_, item):
-            self._snapshots.pop(_name(item), None)
-        else:
+        before = self._snapshots.pop(_name(item), None)
+        if before is not None:
+            self._snapshot_uids.discard(before.metadata.uid)
+        if snapshot is not None and not _is_gone(type_, item):
             self._snapshots[_name(item)] = snapshot
+            self._snapshot_uids.add(snapshot.metadata.uid)
         self._on_any(type_, item)
 
     def _on_pod(self, type_: str, item: Object) -> None:

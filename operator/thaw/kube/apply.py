@@ -68,6 +68,11 @@ async def _all(calls: Iterable[Coroutine[Any, Any, Removal]]) -> list[Removal]:
     return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
 
 
+def _changes(before: Object, after: Object) -> Object:
+    """A merge patch from one to the other: what is null is removed, what is not named stays as it is by then."""
+    return {key: after.get(key) for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+
+
 def _record(removals: Iterable[Removal]) -> str:
     """What was removed where, by node; a node that had nothing is named as well, for it was asked."""
     found: dict[str, list[str]] = {}
@@ -101,7 +106,7 @@ class Applier:
         self._kube, self._agents, self._events, self._settings = kube, agents, events, settings
 
     async def apply(self, subject: Subject, before: Model, plan: Plan) -> None:
-        """Actions, status, clean-up and events, in this order.
+        """Actions, status, events and clean-up, in this order.
 
         :param before: the status as observed; an equal one is not written again.
         :raises ThawError: something could not be done; all of it may be tried again.
@@ -110,10 +115,10 @@ class Applier:
             await self._do(subject, action)
         if plan.status is not None:
             await self._write_status(subject, before, plan.status)
-        for action in plan.cleanup:
-            await self._do(subject, action)
         for event in plan.events:
             await self._events.write(subject.kind, subject.namespace, subject.name, subject.uid, event)
+        for action in plan.cleanup:
+            await self._do(subject, action)
 
     async def _do(self, subject: Subject, action: do.Action) -> None:  # noqa: PLR0912
         log.info(
@@ -168,12 +173,12 @@ class Applier:
 
     async def _write_status(self, subject: Subject, before: Model | None, status: Model) -> None:
         body = status.to_json()
-        if before is not None and body == before.to_json():
-            return
-        if before is not None:
-            body = dict.fromkeys(before.to_json()) | body  # a merge patch removes what is null
+        if before is not None and before.to_json().get("observedGeneration"):
+            body = _changes(before.to_json(), body)  # the first time all of it, so that every field is there to be read
         for field in _GATEWAYS_OWN:
             body.pop(field, None)
+        if not body:
+            return
         try:
             patch = {"metadata": {"uid": subject.uid}, "status": body}
             await self._kube.patch(subject.kind, subject.namespace, subject.name, patch, subresource="status")

@@ -53,21 +53,6 @@ class Copies:
             if pod["metadata"]["namespace"] == namespace and wanted.items() <= pod["metadata"]["labels"].items()
         ]
 
-    def recycles(self, but: str) -> int:
-        """How many versions' snapshots are being made anew at this moment.
-
-        :param but: a version's UID that does not count.
-        """
-        return len(
-            {
-                owner["uid"]
-                for pod in self._pods.list()
-                if int(pod["metadata"]["labels"].get(names.LABEL_GENERATION) or 1) > 1
-                for owner in pod["metadata"].get("ownerReferences", [])
-                if owner["uid"] != but
-            }
-        )
-
     def agents(self) -> dict[str, str]:
         """Node name → base URL of its agent, of those that are ready."""
         return agents_by_node(self._agents.list())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,8 +59,16 @@ _LOG_LINES = 20
 class Observer:
     """Reads the cluster and the agents."""
 
-    def __init__(self, kube: Kube, agents: Agents, copies: Copies, limits: Limits) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        agents: Agents,
+        copies: Copies,
+        limits: Limits,
+        may_recycle: Callable[[str], bool] = lambda _uid: False,
+    ) -> None:
         self._kube, self._agents, self._copies, self._limits = kube, agents, copies, limits
+        self._may_recycle = may_recycle
 
     async def version(self, namespace: str, name: str) -> ObservedVersion | None:
         """A FunctionVersion and all around it; None when it is gone."""
@@ -85,7 +94,7 @@ class Observer:
         replaced = {p for p in packages if deleting or p != templates.package(function.spec)}
         if deleting:
             replaced |= {templates.package(function.spec)} - {""}
-        aliases = [a for a in await self._aliases(namespace) if a.spec.function_name == name]
+        aliases = await self._aliases(namespace, name)
         wanted = function.spec.auto_publish_alias
         return ObservedFunction(
             now=datetime.now(UTC),
@@ -138,7 +147,7 @@ class Observer:
         functions, _ = await self._kube.list(FUNCTION)
         revisions, _ = await self._kube.list(CONTROLLER_REVISION, labels=names.LABEL_FUNCTION)
         used = [(f["metadata"]["namespace"], f["spec"]) for f in functions]
-        used += [(r["metadata"]["namespace"], r["data"]["spec"]) for r in revisions]
+        used += [(r["metadata"]["namespace"], spec) for r in revisions for spec in _frozen_specs([r])]
         noted = {
             f"{f['metadata']['namespace']}/{package}"
             for f in functions
@@ -170,8 +179,10 @@ class Observer:
         meta, status = version.metadata, version.status
         function = await self._find(FUNCTION, meta.namespace, version.spec.function_name)
         template, revision = await self._revision(version)
+        snapshots = await self._own_snapshots(version)
         making_name = names.snapshot(meta.name, making.generation(status))
-        snapshot = None if _is_settled(status) else await self._snapshot(version, making_name)
+        snapshot = None if _is_settled(status) else snapshots.pop(making_name, None)
+        current = snapshots.pop(status.snapshot_ref, None)
         nodes, pods = self._copies.nodes(), await self._snapshot_pods(version)
         pod = next((p for p in pods if p.name == names.init_pod(making_name, max(status.attempts, 1))), None)
         trial = next((p for p in pods if p.name == names.trial_pod(making_name, max(status.attempts, 1))), None)
@@ -183,8 +194,11 @@ class Observer:
             function=Function.model_validate(function) if function else None,
             template=template,
             revision=revision,
-            current=await self._snapshot(version, status.snapshot_ref) if status.snapshot_ref else None,
+            current=current,
             snapshot=snapshot,
+            earlier_snapshots=tuple(
+                _ref(s.metadata.name, s.metadata.uid, s.metadata.deletion_timestamp) for s in snapshots.values()
+            ),
             pod=pod,
             trial=trial,
             earlier_pods=tuple(p for p in pods if p not in (pod, trial)),
@@ -192,7 +206,7 @@ class Observer:
             report=await self._report(trial, nodes),
             log=await self._log(meta.namespace, pod, job),
             nodes=nodes,
-            recycles=self._copies.recycles(but=meta.uid),
+            may_recycle=self._may_recycle(meta.uid),
             instances=instances,
             last_restore_ms=last_restore,
             limits=self._limits,
@@ -231,10 +245,11 @@ class Observer:
             return None, None
         return FrozenTemplate.model_validate(raw["data"]), _raw_ref(raw)
 
-    async def _snapshot(self, version: FunctionVersion, name: str) -> Snapshot | None:
+    async def _own_snapshots(self, version: FunctionVersion) -> dict[str, Snapshot]:
+        """All that were made for it, by name."""
         meta = version.metadata
-        raw = await self._find(SNAPSHOT, meta.namespace, name)
-        return Snapshot.model_validate(raw) if raw is not None and _owned_by(raw, meta.uid) else None
+        raw, _ = await self._kube.list(SNAPSHOT, meta.namespace, f"{names.LABEL_VERSION_NAME}={meta.name}")
+        return {s["metadata"]["name"]: Snapshot.model_validate(s) for s in raw if _owned_by(s, meta.uid)}
 
     async def _snapshot_pods(self, version: FunctionVersion) -> tuple[SnapshotPod, ...]:
         """The pods that were made to make its snapshots."""
@@ -263,8 +278,8 @@ class Observer:
         raw, _ = await self._kube.list(POD, namespace, labels)
         return tuple(_raw_ref(pod) for pod in raw)
 
-    async def _aliases(self, namespace: str) -> list[FunctionAlias]:
-        raw, _ = await self._kube.list(FUNCTION_ALIAS, namespace)
+    async def _aliases(self, namespace: str, function: str) -> list[FunctionAlias]:
+        raw, _ = await self._kube.list(FUNCTION_ALIAS, namespace, fields=f"spec.functionName={function}")
         return [FunctionAlias.model_validate(a) for a in raw]
 
     async def _raw_versions(self, namespace: str, function: str) -> list[Object]:
@@ -307,7 +322,7 @@ class Observer:
         revisions, _ = await self._kube.list(CONTROLLER_REVISION, namespace, labels=names.LABEL_FUNCTION)
         specs = [f["spec"] for f in functions if f["metadata"]["uid"] != but_function]
         uid = but_revision.uid if but_revision else ""
-        specs += [r["data"]["spec"] for r in revisions if r["metadata"]["uid"] != uid]
+        specs += _frozen_specs(r for r in revisions if r["metadata"]["uid"] != uid)
         return frozenset(_packages(specs))
 
     async def _log(self, namespace: str, pod: SnapshotPod | None, job: SnapshotJob | None) -> str:
@@ -325,6 +340,13 @@ def _noted_packages(annotations: Mapping[str, str]) -> tuple[str, ...]:
     and it becomes part of the agents' paths: anything but a hash is passed over."""
     noted = annotations.get(PACKAGES, "").split(",")
     return tuple(package for package in noted if _SHA256.fullmatch(package))
+
+
+def _frozen_specs(revisions: Iterable[Object]) -> list[dict[str, Any]]:
+    """The specs that versions froze; somebody else's ControllerRevision may hold anything."""
+    owners = ((r, r["metadata"].get("ownerReferences", [])) for r in revisions)
+    specs = ((r.get("data") or {}).get("spec") for r, by in owners if any(o["kind"] == "FunctionVersion" for o in by))
+    return [spec for spec in specs if isinstance(spec, dict)]
 
 
 def _packages(specs: Iterable[dict[str, Any]]) -> Iterable[str]:
@@ -375,7 +397,7 @@ def _count(pods: list[Object]) -> tuple[Instances, float | None]:
         latest = float(max(restores)[1]) if restores else None
     except ValueError:
         latest = None
-    return Instances(ready=len(running)), latest
+    return Instances(ready=len(running)), latest if latest is None or math.isfinite(latest) else None
 
 
 def _alive(pod: Object) -> bool:

@@ -14,6 +14,7 @@ from thaw.controller.context import Context
 from thaw.controller.health import Health
 from thaw.controller.loop import Reconciler, run
 from thaw.controller.metrics import Metrics
+from thaw.controller.turns import Turns
 from thaw.controller.wakes import Listener, Wakes, own
 from thaw.decide.plan import Plan
 from thaw.kube.apply import Subject
@@ -31,12 +32,17 @@ class FakeContext:
     metrics: Metrics = field(default_factory=Metrics)
     applied: list[Plan] = field(default_factory=list)
     locks: dict[Any, asyncio.Lock] = field(default_factory=dict)
+    befores: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.turns = Turns(2, self.wakes)
 
     @property
     def applier(self) -> FakeContext:
         return self
 
     async def apply(self, subject: Subject, before: Any, plan: Plan) -> None:
+        self.befores.append(before)
         self.applied.append(plan)
 
     def lock(self, topic: Any) -> asyncio.Lock:
@@ -63,6 +69,24 @@ async def look(context: FakeContext, decide: Callable[[Any], Plan], uid: str = "
 def in_turn(*plans: Plan) -> Callable[[Any], Plan]:
     left = list(plans)
     return lambda _: left.pop(0)
+
+
+async def test_trouble_says_nothing_of_a_state_that_was_written_since_it_was_seen() -> None:
+    """A good pass made the version Active; then it cannot be looked at twice: what is told then must not undo it."""
+    context, looks = FakeContext(), 0
+
+    async def observe(_namespace: str, _name: str) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks in (2, 3):
+            raise errors.Unavailable("FunctionVersion", "default", "hello-1", "429")
+        return seen.version(state="Pending")
+
+    active = seen.version(version="1", state="Active").status
+    await look(context, in_turn(Plan(status=active, requeue_after=0.01), Plan(released=True)), observe=observe)
+    told = [(before.state, plan.status.state) for before, plan in zip(context.befores, context.applied, strict=True)
+            if plan.status is not None]  # fmt: skip
+    assert told == [("Pending", "Active"), ("Active", "Active")]
 
 
 async def test_ends_when_released() -> None:

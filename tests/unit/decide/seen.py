@@ -173,5 +173,6 @@ def kept(**changes: Any) -> ObservedVersion:
         current=in_use(),
         nodes=Nodes((node,), {"n1": URL}),
         limits=LIMITS,
+        may_recycle=True,
     )
     return replace(whole, **changes)

@@ -11,7 +11,7 @@ import pytest
 from thaw.api.v1alpha1 import FunctionVersion, FunctionVersionStatus, Unusable
 from thaw.decide import actions as do
 from thaw.decide import keeping, version
-from thaw.decide.observed import Node, Nodes, ObservedVersion
+from thaw.decide.observed import Node, Nodes, ObservedVersion, Ref
 from thaw.decide.plan import Plan
 from unit.decide import seen
 from unit.decide.seen import FINGERPRINT, LIMITS, NOW, URL, active, kept
@@ -79,6 +79,7 @@ def unusable(**nodes: tuple[str, int]) -> Any:
 
 
 FAILED_INIT = seen.failed_job("FunctionError", "KeyError: x")
+OLD_ONE, GOING_ONE = Ref("hello-1-s0", "s0-uid"), Ref("hello-1-s", "s-uid", deleting=True)
 OLD = ready(ago(days=20), lastInvokedTime=ago(days=14))
 TRIED = {"pod": None, "trial": seen.trial(granted=True), "report": seen.report(),
          "snapshot": seen.stored(generation=2)}  # fmt: skip
@@ -88,13 +89,13 @@ ROWS: list[tuple[str, ObservedVersion, str, str, str, list[str], list[str]]] = [
     ("K1 a step", making(), "SnapshotReady", "Active", "", ["Vouch"], []),
     ("K1 first step", making(snapshot=None, pod=None), "SnapshotReady", "Active", "", ["CreateSnapshot"], []),
     ("K1 made", making(**TRIED), "SnapshotReady", "Active", "", ["WriteSnapshotStatus"],
-     ["Delete", "ForgetPod", "Delete"]),
+     ["Delete", "ForgetPod"]),
     ("K1 the first attempt failed", making(job=seen.failed_job(retryable=True)), "SnapshotReady", "Active", "", [],
      []),
     ("K1 initialisation failed", making(job=FAILED_INIT), "FunctionError", "Inactive", "FunctionError", [],
      ["Delete", "ForgetPod", "Delete"]),
-    ("K1 initialisation timed out", making(job=seen.failed_job("Timeout")), "Timeout", "Inactive", "FunctionError", [],
-     ["Delete", "ForgetPod", "Delete"]),
+    ("K1 initialisation timed out", making(job=seen.failed_job("Timeout")), "FunctionError", "Inactive",
+     "FunctionError", [], ["Delete", "ForgetPod", "Delete"]),
     ("K1 the platform failed", making(job=seen.failed_job("InternalError")), "SnapshotReady", "Active", "", [],
      ["Delete", "ForgetPod", "Delete"]),
     ("K1 reactivation, a step", making("Reactivation", "Pending", current=None), "Initialising", "Pending",
@@ -113,15 +114,20 @@ ROWS: list[tuple[str, ObservedVersion, str, str, str, list[str], list[str]]] = [
     ("K3 inactive", kept(version=inactive(lastInvokedTime=ago(days=20))), "Idle", "Inactive", "Idle", [], []),
     ("K3 inactive by failure", kept(version=inactive("FunctionError")), "FunctionError", "Inactive", "FunctionError",
      [], []),
-    ("K3 inactive, Java", java(version=inactive()), "Idle", "Inactive", "Idle", [], ["Delete"]),
-    ("K3 inactive, Java, going", java(version=inactive(), current=seen.in_use(deleting=True)), "Idle", "Inactive",
-     "Idle", [], []),
+    ("K3 inactive, Java", java(version=inactive(snapshotRef=""), current=None, earlier_snapshots=(OLD_ONE,)), "Idle",
+     "Inactive", "Idle", [], ["Delete"]),
+    ("K3 inactive, Java, going", java(version=inactive(snapshotRef=""), current=None, earlier_snapshots=(GOING_ONE,)),
+     "Idle", "Inactive", "Idle", [], []),
     ("K4 idle", kept(version=OLD), "Idle", "Inactive", "Idle", [], []),
-    ("K4 idle, Java", java(version=OLD), "Idle", "Inactive", "Idle", [], ["Delete"]),
+    ("K4 idle, Java", java(version=OLD), "Idle", "Inactive", "Idle", [], []),
     ("K4 never invoked", kept(version=ready(ago(days=14))), "Idle", "Inactive", "Idle", [], []),
     ("K5 gone", kept(current=None), "SnapshotLost", "Active", "", [], []),
     ("K5 old", kept(current=seen.in_use(createdAt=ago(days=7))), "SnapshotReady", "Active", "", [], []),
+    ("K5 not its turn", kept(current=seen.in_use(createdAt=ago(days=7)), may_recycle=False), "SnapshotReady",
+     "Active", "", [], []),
     ("K6 in use", kept(), "SnapshotReady", "Active", "", [], []),
+    ("K6 what a pass cut short left", kept(earlier_snapshots=(OLD_ONE, GOING_ONE), trial=seen.trial()),
+     "SnapshotReady", "Active", "", [], ["Delete", "ForgetPod", "Delete"]),
 ]  # fmt: skip
 
 
@@ -159,12 +165,12 @@ def test_the_same_is_said_once(row: str) -> None:
     ("invoked", "own", "limit", "state", "again"),
     [
         (NOW - timedelta(days=13, hours=23), None, timedelta(days=14), "Active", 3600.0),
-        (NOW - timedelta(days=14), None, timedelta(days=14), "Inactive", None),
+        (NOW - timedelta(days=14), None, timedelta(days=14), "Inactive", 0),
         (NOW - timedelta(days=14), "15d", timedelta(days=14), "Active", 86400.0),
-        (NOW - timedelta(seconds=10), "10s", timedelta(days=14), "Inactive", None),
+        (NOW - timedelta(seconds=10), "10s", timedelta(days=14), "Inactive", 0),
         (NOW - timedelta(days=900), "Never", timedelta(days=14), "Active", None),
         (NOW - timedelta(days=900), None, None, "Active", None),
-        (NOW - timedelta(days=900), "1d", None, "Inactive", None),
+        (NOW - timedelta(days=900), "1d", None, "Inactive", 0),
     ],
 )
 def test_idle_time(
@@ -266,7 +272,7 @@ def test_cause(observed: ObservedVersion, cause: str | None) -> None:
 
 def test_a_broken_snapshot_is_put_in_quarantine_though_no_recycle_can_begin_yet() -> None:
     broken = seen.in_use(unusable=unusable(n1=("Corrupt", 1)))
-    plan = version.decide(kept(current=broken, recycles=2))
+    plan = version.decide(kept(current=broken, may_recycle=False))
     assert status_of(plan).recycle is None
     write = plan.actions[0]
     assert isinstance(write, do.WriteSnapshotStatus)
@@ -276,10 +282,20 @@ def test_a_broken_snapshot_is_put_in_quarantine_though_no_recycle_can_begin_yet(
     assert status_of(plan).snap_start.optimization_status == "Off"
 
 
-def test_not_all_are_made_anew_at_one_time() -> None:
-    assert status_of(version.decide(kept(limits=NEWER, recycles=1))).recycle is not None
-    crowded = version.decide(kept(limits=NEWER, recycles=2))
-    assert (status_of(crowded).recycle, crowded.requeue_after) == (None, 15.0)
+def test_it_waits_for_its_turn() -> None:
+    assert status_of(version.decide(kept(limits=NEWER))).recycle is not None
+    waits = version.decide(kept(limits=NEWER, may_recycle=False))
+    assert (status_of(waits).recycle, waits.waits_for_turn, waits.requeue_after) == (None, True, None)
+
+
+def test_a_recycle_that_waits_for_what_does_not_come_is_given_up() -> None:
+    full = seen.pod(generation=2, node="", unschedulable="0/1 nodes: no memory")
+    begun = {"generation": 2, "cause": "Scheduled", "began": ago(minutes=61)}
+    plan = version.decide(making(version=active(recycle=begun, attempts=1), pod=full))
+    assert plan.recycled is not None
+    assert "not done within 60 min" in plan.recycled.message
+    assert "no memory" in plan.recycled.message
+    assert (status_of(plan).state, status_of(plan).recycle) == ("Active", None)
 
 
 @pytest.mark.parametrize(
@@ -292,6 +308,7 @@ def test_a_recycle_that_failed_is_tried_again_later_and_later(failures: int, min
     assert (status_of(plan).recycle is not None) is begins
     asked = requested("now", lastRecycle=last)
     assert status_of(version.decide(kept(version=asked))).recycle is not None, "who asks does not wait"
+    assert status_of(version.decide(kept(version=asked, current=None))).recycle is not None, "for whatever cause"
 
 
 @pytest.mark.parametrize(
@@ -335,7 +352,8 @@ def test_the_new_snapshot_takes_the_place_of_the_old() -> None:
     plan = version.decide(making(**TRIED))
     status = status_of(plan)
     assert (status.snapshot_ref, status.snapshot_generation, status.recycle) == ("hello-1-s2", 2, None)
-    assert do.Delete("Snapshot", "hello-1-s1", "s-uid") in plan.cleanup
+    assert do.Delete("Snapshot", "hello-1-s1", "s-uid") not in plan.cleanup, "not before the status is written"
+    assert plan.requeue_after == 0
     assert plan.recycled is not None
     assert plan.recycled.succeeded
     assert plan.published_in is None
@@ -369,9 +387,20 @@ def test_failures_in_a_row_are_counted() -> None:
     assert plan.recycled.failures == 3
 
 
-def test_a_java_version_whose_init_fails_in_a_recycle_loses_its_snapshot() -> None:
+def test_a_java_version_whose_init_fails_in_a_recycle_gives_its_snapshot_up() -> None:
     observed = making(job=FAILED_INIT, function=seen.function(**JAVA), template=seen.frozen(**JAVA))
-    assert do.Delete("Snapshot", "hello-1-s1", "s-uid") in version.decide(observed).cleanup
+    assert status_of(version.decide(observed)).snapshot_ref == ""
+
+
+def test_an_inactive_version_is_made_anew_when_its_user_asks() -> None:
+    asked = inactive("FunctionError").metadata.model_copy(update={"annotations": {"thaw.dev/recycle": "1"}})
+    observed = kept(version=inactive("FunctionError").model_copy(update={"metadata": asked}))
+    plan = version.decide(observed)
+    assert (status_of(plan).state, plan.requeue_after) == ("Active", 0)
+    after = observed.version.model_copy(update={"status": plan.status})
+    begun = status_of(version.decide(replace(observed, version=after))).recycle
+    assert begun is not None
+    assert begun.cause == "Requested"
 
 
 def test_cold_nodes_are_named() -> None:

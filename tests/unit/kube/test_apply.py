@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from thaw.api.node import Removal
+from thaw.api.v1alpha1 import FunctionVersionStatus
 from thaw.decide import actions as do
 from thaw.decide.plan import Event, Plan
 from thaw.errors import Conflict, NodeError
@@ -103,6 +105,33 @@ async def test_each_clears_a_store_of_its_own(action: Callable[..., do.Action]) 
     agents = FakeAgents()
     await carry_out(agents, action("uid", ("a", "b")), store_shared=False)
     assert sorted(agents.calls) == [("a", True), ("b", True)]
+
+
+class PatchedKube:
+    """Remembers what was patched."""
+
+    def __init__(self) -> None:
+        self.patches: list[Object] = []
+
+    async def patch(self, _kind: Kind, _namespace: str, _name: str, body: Object, *, subresource: str) -> None:
+        assert subresource == "status"
+        self.patches.append(body["status"])
+
+
+async def test_a_status_is_written_by_its_changes_alone() -> None:
+    """What others wrote meanwhile stays, what is no more is taken away, and the gateways' own is theirs."""
+    began = {"generation": 2, "cause": "Scheduled", "began": "2026-01-01T00:00:00Z"}
+    whole = {"state": "Active", "attempts": 1, "recycle": began, "observedGeneration": 1}
+    before = FunctionVersionStatus.model_validate(whole)
+    changes = {"attempts": 0, "recycle": None, "last_invoked_time": datetime(2026, 1, 2, tzinfo=UTC)}
+    kube, nothing = PatchedKube(), None
+    applier: Any = Applier(kube, nothing, nothing, Settings())  # type: ignore[arg-type]
+    await applier.apply(SUBJECT, before, Plan(status=before.model_copy(update=changes)))
+    assert kube.patches == [{"attempts": 0, "recycle": None}]
+    await applier.apply(SUBJECT, before, Plan(status=before))
+    assert len(kube.patches) == 1
+    await applier.apply(SUBJECT, FunctionVersionStatus(), Plan(status=before))
+    assert kube.patches[1]["duplicateOf"] == "", "the first time all of it"
 
 
 async def test_a_purge_leaves_a_record_of_what_was_where() -> None:
