@@ -117,6 +117,9 @@ def main() -> None:
     console.print("  kubectl get fn,fnv,snap; kubectl describe fnv hello-1; kubectl explain fn.spec.snapStart")
     invocation = "lambda invoke --function-name hello --qualifier 1 answer.json; cat answer.json"
     console.print(f'  aws --endpoint-url "$THAW_ENDPOINT" {invocation}')
+    console.print(
+        f"  hack/deploy{flag}              # the images of the other runtimes as well: Java, Node, Python 3.11 and 3.12"
+    )
     console.print(f"  hack/cluster down{flag}                # removes everything but the cache in ~/.cache/thaw")
 
 

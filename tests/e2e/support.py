@@ -141,3 +141,23 @@ def invoke(lam: Any, function: str, payload: Any = None, qualifier: str = "") ->
 
 def header(response: dict[str, Any], key: str) -> str:
     return response["ResponseMetadata"]["HTTPHeaders"].get(key, "")
+
+
+def upgrade(cluster: Cluster, *values: str) -> None:
+    """Changes values of the release, as its administrator does, and waits until only what knows them runs."""
+    chart = Path(__file__).parents[2] / "charts/thaw"
+    command = ["helm", "upgrade", "thaw", str(chart), "--namespace", SYSTEM, "--reuse-values", "--wait"]
+    chosen = [argument for value in values for argument in ("--set-string", value)]
+    done = subprocess.run([*command, *chosen], check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for component in ("operator", "gateway"):
+        eventually(f"{component} is rolled out", lambda it=component: _rolled_out(cluster, it))
+
+
+def _rolled_out(cluster: Cluster, component: str) -> bool:
+    """Whether all are new, and the old ones are gone with the connections that they may still have been given."""
+    found = cluster.apps.read_namespaced_deployment(f"thaw-{component}", SYSTEM)
+    is_, wanted = found.status, found.spec.replicas
+    current = is_.observed_generation == found.metadata.generation
+    there = len(cluster.pods(f"app.kubernetes.io/component={component}", SYSTEM))
+    return current and is_.updated_replicas == is_.available_replicas == there == wanted

@@ -17,7 +17,7 @@ import zstandard
 from botocore.exceptions import ClientError
 from kubernetes import client, stream
 
-from e2e.support import NAMESPACE, SYSTEM, Cluster, eventually, header, inline, invoke, publish, source, state
+from e2e.support import NAMESPACE, Cluster, eventually, header, inline, invoke, publish, source, state, upgrade
 
 MOUNT = "/etc/secrets/db"
 STS = "thaw-test-sts"
@@ -267,35 +267,16 @@ def sts(cluster: Cluster) -> Iterator[None]:
     cluster.core.create_namespaced_pod(NAMESPACE, pod)
     try:
         eventually("STS is ready", lambda: _is_ready(cluster.core.read_namespaced_pod(STS, NAMESPACE)))
-        _tell(cluster, f"http://{STS}.{NAMESPACE}.svc.cluster.local:8080")
+        upgrade(cluster, f"aws.stsEndpoint=http://{STS}.{NAMESPACE}.svc.cluster.local:8080")
         yield
     finally:
-        _tell(cluster, "")
+        upgrade(cluster, "aws.stsEndpoint=")
         cluster.core.delete_namespaced_pod(STS, NAMESPACE, grace_period_seconds=0)
         cluster.core.delete_namespaced_service(STS, NAMESPACE)
 
 
 def _is_ready(pod: client.V1Pod) -> bool:
     return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or [])
-
-
-def _tell(cluster: Cluster, endpoint: str) -> None:
-    """What ``helm upgrade --set aws.stsEndpoint=…`` changes."""
-    for component in ("operator", "gateway"):
-        container = {"name": component, "env": [{"name": "THAW_STS_ENDPOINT", "value": endpoint}]}
-        patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
-        cluster.apps.patch_namespaced_deployment(f"thaw-{component}", SYSTEM, patch)
-    for component in ("operator", "gateway"):
-        eventually(f"{component} is rolled out", lambda it=component: _rolled_out(cluster, it))
-
-
-def _rolled_out(cluster: Cluster, component: str) -> bool:
-    """Whether all are new, and the old ones are gone with the connections that they may still have been given."""
-    found = cluster.apps.read_namespaced_deployment(f"thaw-{component}", SYSTEM)
-    is_, wanted = found.status, found.spec.replicas
-    current = is_.observed_generation == found.metadata.generation
-    there = len(cluster.pods(f"app.kubernetes.io/component={component}", SYSTEM))
-    return current and is_.updated_replicas == is_.available_replicas == there == wanted
 
 
 def _keys() -> str:

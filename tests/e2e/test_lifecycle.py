@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from e2e import packages
-from e2e.support import GROUP, NAMESPACE, SYSTEM, Cluster, eventually, header, inline, invoke, publish, source, state
+from e2e.support import (
+    GROUP,
+    NAMESPACE,
+    SYSTEM,
+    Cluster,
+    eventually,
+    header,
+    inline,
+    invoke,
+    publish,
+    source,
+    state,
+    upgrade,
+)
 
 IDLE = {"applyOn": "PublishedVersions", "inactiveAfter": "6s"}
 
@@ -350,17 +361,8 @@ def patched_runtime(cluster: Cluster) -> Any:
     """The cluster's python3.13 has a newer image, by an upgrade of the release; taken back afterwards."""
     old, new = "thaw.dev/runtime-python3.13:dev", "thaw.dev/runtime-python3.13:patched"
     cluster.on_nodes(f"ctr -n k8s.io images tag --force {old} {new}")
-    yield lambda: set_python(new)
-    set_python(old)
-
-
-def set_python(image: str) -> None:
-    chart = Path(__file__).parents[2] / "charts/thaw"
-    command = ["helm", "upgrade", "thaw", str(chart), "--namespace", SYSTEM, "--reuse-values", "--wait"]
-    done = subprocess.run(
-        [*command, "--set-string", f"runtimes.python3\\.13={image}"], check=False, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    yield lambda: upgrade(cluster, f"runtimes.python3\\.13={new}")
+    upgrade(cluster, f"runtimes.python3\\.13={old}")
 
 
 def test_a_newer_runtime_image_recycles(cluster, lam, name, patched_runtime):
