@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 
 import structlog
@@ -41,10 +40,7 @@ class Labeller:
                 await self.once()
             except ClusterError as e:
                 log.warning("nodes not labelled", error=str(e))
-            with contextlib.suppress(TimeoutError):
-                # Not wait_for(): Python 3.11's loses a cancellation that comes together with the event.
-                async with asyncio.timeout(POLL_SECONDS):
-                    await listener.event.wait()
+            await listener.wait(POLL_SECONDS)
 
     async def once(self) -> None:
         """One round over all nodes."""

@@ -6,8 +6,6 @@ waited for; when it joins again with its disk as it was, this is what finds what
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
 
 import structlog
@@ -45,9 +43,7 @@ class Returning:
                 await self.once(time.monotonic())
             except Exception:  # what others wrote into the cluster must not end the operator
                 log.exception("agents not told what exists")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK):
-                    await listener.event.wait()
+            await listener.wait(_LOOK)
 
     async def once(self, now: float) -> None:
         """One round over the agents that are ready; one that does not answer is asked again in the next."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -41,6 +42,13 @@ class Listener:
         for topic in topics - self._topics:
             self._wakes.add(topic, self)
         self._topics = topics
+
+    async def wait(self, seconds: float) -> None:
+        """Until it is woken, or for so long."""
+        with contextlib.suppress(TimeoutError):
+            # Not wait_for(): Python 3.11's loses a cancellation that comes together with the event.
+            async with asyncio.timeout(seconds):
+                await self.event.wait()
 
     def close(self) -> None:
         """To nothing any more."""
