@@ -27,6 +27,8 @@ type Error struct {
 	Message string `json:"message"`
 	// retry says that the same question may have another answer soon.
 	retry bool
+	// none says that the function has no credentials, by its own configuration or the cluster's.
+	none bool
 }
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }

@@ -342,7 +342,8 @@ func TestHandler(t *testing.T) {
 	if other := NewToken(); other == token || len(token) < 22 {
 		t.Errorf("%q and %q", token, other)
 	}
-	server := httptest.NewServer(Handler(w.Provider, token))
+	initialising := false
+	server := httptest.NewServer(Handler(w.Provider, token, func() bool { return initialising }))
 	defer server.Close()
 	for _, c := range []struct {
 		method, authorization, want string
@@ -367,14 +368,23 @@ func TestHandler(t *testing.T) {
 		}
 	}
 	w.configure(Config{Source: None})
-	r, _ := http.NewRequest("GET", server.URL+Path, nil)
-	r.Header.Set("Authorization", token)
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
+	ask := func() (int, string) {
+		r, _ := http.NewRequest("GET", server.URL+Path, nil)
+		r.Header.Set("Authorization", token)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, text(res)
 	}
+	status, body := ask()
 	var answer struct{ Code, Message string }
-	if json.Unmarshal([]byte(text(res)), &answer); res.StatusCode != 404 || answer.Code != "NoRole" || answer.Message == "" {
-		t.Errorf("%d %+v", res.StatusCode, answer)
+	if json.Unmarshal([]byte(body), &answer); status != 404 || answer.Code != "NoRole" || answer.Message == "" {
+		t.Errorf("%d %+v", status, answer)
+	}
+	// A client that is only made, as at import, is no error.
+	initialising = true
+	if status, body = ask(); status != 200 || !strings.Contains(body, `"AccessKeyId":"NO_CREDENTIALS"`) || !strings.Contains(body, "no role") {
+		t.Errorf("while it initialises: %d %s", status, body)
 	}
 }

@@ -16,8 +16,8 @@ const Path = "/2021-04-23/credentials"
 // the environment, it opens only a loopback address, and behind it each clone has other credentials.
 func NewToken() string { return rand.Text() }
 
-// Handler serves the provider's credentials to who shows the token.
-func Handler(p *Provider, token string) http.Handler {
+// Handler serves the provider's credentials to who shows the token. It asks initialising at each call.
+func Handler(p *Provider, token string, initialising func() bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// An idle connection would be one more thing to dump.
 		w.Header().Set("Connection", "close")
@@ -30,7 +30,11 @@ func Handler(p *Provider, token string) http.Handler {
 			refuse(w, &Error{Status: http.StatusUnauthorized, Code: "Unauthorized", Message: "the Authorization header is not AWS_CONTAINER_AUTHORIZATION_TOKEN"})
 			return
 		}
-		c, err := p.Get(r.Context())
+		get := p.Get
+		if initialising() {
+			get = p.DuringInit
+		}
+		c, err := get(r.Context())
 		if err != nil {
 			refuse(w, err)
 			return

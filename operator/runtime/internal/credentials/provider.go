@@ -63,25 +63,32 @@ func (p *Provider) Get(ctx context.Context) (Credentials, error) {
 		return fromSecret(p.volume, config.SecretName, p.now())
 	case STS:
 		if config.STSEndpoint == "" {
-			return Credentials{}, &Error{Status: http.StatusNotFound, Code: "NoSTSEndpoint", Message: "the function's role is " + config.RoleARN +
+			return Credentials{}, &Error{none: true, Status: http.StatusNotFound, Code: "NoSTSEndpoint", Message: "the function's role is " + config.RoleARN +
 				", and no STS is configured to assume it at: set the chart's value aws.stsEndpoint, or name a Secret as the role"}
 		}
 		return p.fromSTS(ctx, config)
 	case Later:
-		return beforeRestore(p.now()), nil
+		return nobodys("NO_CREDENTIALS_BEFORE_THE_RESTORE", "a snapshot holds no credentials: use them from an after-restore hook on", p.now()), nil
 	}
-	return Credentials{}, &Error{Status: http.StatusNotFound, Code: "NoRole", Message: "the function has no role: set spec.role to a role's ARN or to the name of a Secret"}
+	return Credentials{}, &Error{none: true, Status: http.StatusNotFound, Code: "NoRole", Message: "the function has no role: set spec.role to a role's ARN or to the name of a Secret"}
 }
 
-// beforeRestore stands in for credentials while a process is initialised for its snapshot. An error would be clearer to who wants to
-// use them, but botocore asks as soon as a client is made, and making clients is what initialisation is for. They are no one's, and
-// expired, so that every SDK asks again before it uses them: after the restore it gets the instance's own.
-func beforeRestore(now time.Time) Credentials {
-	return Credentials{
-		AccessKeyID:     "NO_CREDENTIALS_BEFORE_THE_RESTORE",
-		SecretAccessKey: "a snapshot holds no credentials: use them from an after-restore hook on",
-		Expiration:      now.Add(-time.Minute).UTC().Truncate(time.Second),
+// DuringInit is Get for a process that initialises. Where a function has no credentials at all it stands in for them, as before a
+// snapshot: who only makes a client is not in error, who then uses it is told why.
+func (p *Provider) DuringInit(ctx context.Context) (Credentials, error) {
+	c, err := p.Get(ctx)
+	var e *Error
+	if errors.As(err, &e) && e.none {
+		return nobodys("NO_CREDENTIALS", e.Message, p.now()), nil
 	}
+	return c, err
+}
+
+// nobodys stands in for credentials while a process is initialised. An error would be clearer to who wants to use them, but botocore
+// asks as soon as a client is made, and making clients is what initialisation is for. They are no one's, and expired, so that
+// every SDK asks again before it uses them: after a restore it gets the instance's own.
+func nobodys(name, why string, now time.Time) Credentials {
+	return Credentials{AccessKeyID: name, SecretAccessKey: why, Expiration: now.Add(-time.Minute).UTC().Truncate(time.Second)}
 }
 
 // fromSTS gives what it has while that is fresh; otherwise fetches, and if that fails gives what it has while that is valid.

@@ -104,6 +104,13 @@ func (m *Machine) Failure() *Failure {
 	return m.failure
 }
 
+// Initialising says whether the process has not come to its first restore/next or invocation/next yet.
+func (m *Machine) Initialising() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.phase == Init
+}
+
 // FailedInit says whether it was the initialisation that failed: then somebody will ask for the reason.
 func (m *Machine) FailedInit() bool {
 	m.mu.Lock()

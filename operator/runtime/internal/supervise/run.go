@@ -64,7 +64,8 @@ func (s Supervisor) Run(args []string) int {
 	// Both servers listen before the function starts: it must find its own, the agent the other's state.
 	token := credentials.NewToken()
 	forFunction := http.NewServeMux()
-	forFunction.Handle(credentials.Path, credentials.Handler(credentials.NewProvider(s.CredentialsFile, s.CredentialsDir), token))
+	provider := credentials.NewProvider(s.CredentialsFile, s.CredentialsDir)
+	forFunction.Handle(credentials.Path, credentials.Handler(provider, token, machine.Initialising))
 	forFunction.Handle("/", runtimeapi.RuntimeHandler(machine))
 	runtimeAPI, stopRuntime, err := serve(s.RuntimeAddress, forFunction)
 	if err != nil {
