@@ -198,7 +198,7 @@ def test_a_restore_that_hangs_does_not_hold_the_pod(cluster, lam, active):
         assert header(response, "x-thaw-start") == "cold"
         assert "it took longer than 30s" in header(response, "x-thaw-fallback")
         processes = "grep -las '[t]haw/hang' /proc/[0-9]*/cmdline"
-        left = f"{processes}; ls -d /var/lib/thaw/tmp/restore-* 2>/dev/null; grep criu-root /proc/mounts"
+        left = f"{processes}; ls -d /var/lib/thaw/tmp/restore-* 2>/dev/null; grep -E 'criu-root|cgyard' /proc/mounts"
         assert cluster.on_nodes(left) == ""
     finally:
         cluster.on_nodes(f"mv {conf}.kept {conf}; rm -f {script}")

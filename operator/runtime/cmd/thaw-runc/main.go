@@ -25,6 +25,8 @@ func main() {
 		GrantTimeout: duration("THAW_GRANT_TIMEOUT", 20*time.Second),
 		RestoreLimit: duration("THAW_RESTORE_TIMEOUT", 30*time.Second),
 		Exec:         syscall.Exec,
+		Mounts:       wrapper.Mounts,
+		Unmount:      wrapper.Unmount,
 		Disconnect:   func(pid int) ([]string, error) { return sockets.Disconnect("/proc", pid) },
 	}
 	os.Exit(w.Run(os.Args[1:]))

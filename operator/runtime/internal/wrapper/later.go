@@ -109,7 +109,9 @@ func (w *Wrapper) delete(c oci.Command) error {
 	r, err := w.Node.ReadReport(rec.PodUID)
 	if rec.Sandbox || err == nil && r.ContainerID == c.ID && r.State != contract.Failed {
 		os.Remove(w.Node.ReportFile(rec.PodUID))
-		os.RemoveAll(w.Node.WorkDir(rec.PodUID))
+		if err := w.clearWork(rec.PodUID); err != nil {
+			report(c, err) // the container is deleted all the same; its pod must not hang for a folder
+		}
 		os.RemoveAll(w.Node.ImagesDir(rec.PodUID)) // of a restore in which we were killed
 	}
 	os.Remove(w.Node.RecordFile(c.ID))

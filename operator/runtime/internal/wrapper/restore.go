@@ -83,6 +83,9 @@ func (m *making) runRestore(images string) error {
 	}
 	m.discard()
 	cause := criulog.Cause(criuLog)
+	if err := m.detach(work); err != nil {
+		return fmt.Errorf("what CRIU left is still mounted: %w", err)
+	}
 	if limit.passed() {
 		return fmt.Errorf("it took longer than %s; CRIU's last word: %s", m.RestoreLimit, cause)
 	}

@@ -27,6 +27,9 @@ type Wrapper struct {
 	Exec func(path string, argv, env []string) error
 	// Disconnect ends the connections of a container that its snapshot must not hold, and names them.
 	Disconnect func(pid int) ([]string, error)
+	// Mounts lists mount points in the order in which they were mounted, and Unmount takes one off.
+	Mounts  func() ([]string, error)
+	Unmount func(at string) error
 }
 
 // Run obeys a command line and gives the exit code, unless the process became runc.

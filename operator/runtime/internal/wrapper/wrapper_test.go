@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,8 @@ exit 0
 `
 
 type world struct {
+	mounts, unmounted []string
+	unmountErr        error
 	*testing.T
 	dir, bundle, log string
 	w                *Wrapper
@@ -65,6 +68,10 @@ func newWorld(t *testing.T) *world {
 	e.w = &Wrapper{Node: node, Runc: dir + "/runc", GrantTimeout: 10 * time.Millisecond, RestoreLimit: time.Minute, Exec: func(path string, argv, env []string) error {
 		e.execed = argv
 		return nil
+	}, Mounts: func() ([]string, error) { return e.mounts, nil }, Unmount: func(at string) error {
+		e.unmounted = append(e.unmounted, at)
+		e.mounts = slices.DeleteFunc(e.mounts, func(m string) bool { return m == at })
+		return e.unmountErr
 	}, Disconnect: func(pid int) ([]string, error) {
 		e.disconnected = append(e.disconnected, pid)
 		return []string{"tcp 10.244.0.7:41002 → 10.96.0.1:443"}, nil
@@ -205,6 +212,35 @@ func TestARestoreThatHangsIsKilledAndTheContainerStartedCold(t *testing.T) {
 	}
 	if calls := e.calls(); !strings.Contains(calls, "delete --force c1") {
 		t.Error(calls)
+	}
+}
+
+// What a killed CRIU leaves mounted are the node's cgroups: they are taken off, the innermost first, before anything is removed.
+func TestWhatAKilledCRIULeftMountedIsTakenOff(t *testing.T) {
+	e := newWorld(t)
+	work := e.w.Node.WorkDir(uid)
+	e.w.RestoreLimit = 50 * time.Millisecond
+	e.granted()
+	e.write(e.dir+"/hang-restore", "", 0o600)
+	e.mounts = []string{"/", work + "/yard", work + "/yard/memory", work + "-of-another"}
+	if code := e.create(); code != 0 {
+		t.Fatal(code)
+	}
+	if !slices.Equal(e.unmounted, []string{work + "/yard/memory", work + "/yard"}) {
+		t.Error(e.unmounted)
+	}
+	e.mounts, e.unmountErr = []string{work + "/yard"}, errors.New("busy")
+	if code := e.run("delete c1"); code != 0 {
+		t.Error(code)
+	}
+	if _, err := os.Stat(work); err != nil {
+		t.Error("removed, though something is mounted there still:", err)
+	}
+}
+
+func TestMounts(t *testing.T) {
+	if found, err := Mounts(); err != nil || !slices.Contains(found, "/proc") {
+		t.Error(found, err)
 	}
 }
 
