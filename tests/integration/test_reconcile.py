@@ -214,7 +214,11 @@ async def test_a_version_is_published_by_manifest(world: World) -> None:
         return not await world.all(POD, f"{names.LABEL_ROLE}={names.ROLE_INIT}")
 
     await world.eventually("the init pod goes", no_init_pod)
-    assert not world.agent.grants, "the agent was told that the pod is done with"
+
+    async def forgotten() -> Any:
+        return not world.agent.grants
+
+    await world.eventually("the agent is told that the pods are done with", forgotten)
 
     async def told() -> bool:
         events = {e["reason"] for e in await world.all(EVENT) if e["involvedObject"]["name"] == "hello-first"}
