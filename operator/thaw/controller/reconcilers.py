@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from thaw.controller.context import Context
 from thaw.controller.loop import Reconciler
 from thaw.controller.wakes import KINDS_OF_NODES, NODES, Topic, of_function, own
-from thaw.decide import alias, function, snapshot, version
+from thaw.decide import alias, function, keeping, snapshot, version
 from thaw.decide.observed import ObservedAlias, ObservedFunction, ObservedSnapshot, ObservedVersion
 from thaw.kube.apply import Subject
 from thaw.kube.kinds import FUNCTION, FUNCTION_ALIAS, FUNCTION_VERSION, SNAPSHOT
@@ -49,8 +49,8 @@ def versions(context: Context, namespace: str, function_name: str) -> Reconciler
         yield own("Function", meta.namespace, function_name)
         if not status.version or status.duplicate_of:
             yield of_function("FunctionVersion", meta.namespace, function_name)
-        settled = status.state in ("Active", "Inactive") and status.recycle is None
-        yield KINDS_OF_NODES if settled and meta.deletion_timestamp is None else NODES
+        quiet = keeping.is_settled(status) and meta.deletion_timestamp is None
+        yield KINDS_OF_NODES if quiet else NODES
 
     def alone(seen: ObservedVersion | None) -> Topic | None:
         if seen is not None and seen.version.status.version:

@@ -43,6 +43,7 @@ from thaw.api import durations
 from thaw.api.durations import shown
 from thaw.api.v1alpha1 import (
     FunctionSpec,
+    FunctionVersionStatus,
     Recycle,
     RecycleCause,
     RecycleOutcome,
@@ -71,6 +72,11 @@ def is_kept(seen: ObservedVersion) -> bool:
     """Whether it was Active once: from then on it is never made from nothing, and never Failed."""
     status = seen.version.status
     return status.state in ("Active", "Inactive") or status.recycle is not None
+
+
+def is_settled(status: FunctionVersionStatus) -> bool:
+    """Whether no snapshot is being made for it."""
+    return status.state in ("Active", "Inactive") and status.recycle is None
 
 
 def loses_snapshot_when_idle(spec: FunctionSpec) -> bool:

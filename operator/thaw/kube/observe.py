@@ -15,11 +15,10 @@ from thaw.api.v1alpha1 import (
     Function,
     FunctionAlias,
     FunctionVersion,
-    FunctionVersionStatus,
     Instances,
     Snapshot,
 )
-from thaw.decide import making
+from thaw.decide import keeping, making
 from thaw.decide import template as templates
 from thaw.decide.observed import (
     Limits,
@@ -181,7 +180,7 @@ class Observer:
         template, revision = await self._revision(version)
         snapshots = await self._own_snapshots(version)
         making_name = names.snapshot(meta.name, making.generation(status))
-        snapshot = None if _is_settled(status) else snapshots.pop(making_name, None)
+        snapshot = None if keeping.is_settled(status) else snapshots.pop(making_name, None)
         current = snapshots.pop(status.snapshot_ref, None)
         nodes, pods = self._copies.nodes(), await self._snapshot_pods(version)
         pod = next((p for p in pods if p.name == names.init_pod(making_name, max(status.attempts, 1))), None)
@@ -367,11 +366,6 @@ def _raw_ref(raw: Object) -> Ref:
 
 def _owned_by(raw: Object, uid: str) -> bool:
     return any(owner["uid"] == uid for owner in raw["metadata"].get("ownerReferences", []))
-
-
-def _is_settled(status: FunctionVersionStatus) -> bool:
-    """Whether no snapshot is being made for it."""
-    return status.state in ("Active", "Inactive") and status.recycle is None
 
 
 def _sibling(version: FunctionVersion, template_hash: str) -> Sibling:
