@@ -58,7 +58,11 @@ class Draft:
         try:
             _SPECS[self.kind].model_validate(self.spec)
         except ValidationError as error:
+            # What was not put in because of an error is missing because of that.
+            told = bool(report.errors)
             for one in error.errors(include_url=False):
+                if told and one["type"] == "missing":
+                    continue
                 where = tuple(str(part) for part in one["loc"] if part != "[key]")
                 report.errors.append(UserError(self._origin(where), f"{'.'.join(where)}: {_said(one)}"))
 

@@ -68,7 +68,7 @@ def _property(function: Resource, name: str, node: Node, draft: Draft, report: R
         report.note(node.path, f"left out: {_NOTED.get(name) or _SAM_NOTED[name]}")
     elif sam and name in _SAM_MAPPED:
         _SAM_MAPPED[name](draft, node, report)
-    else:
+    elif node.value not in ((), {}, ""):
         why = _REFUSED.get(name) or "is not known to Thaw"
         raise node.wrong(why, f"to do without: --ignore {name}")
 

@@ -31,8 +31,9 @@ class Report:
     errors: list[UserError] = field(default_factory=list)
 
     def note(self, path: str, text: str) -> None:
-        """Adds a note."""
-        self.notes.append(Note(path, text))
+        """Adds a note, unless it was said already, as of SAM's Globals by each function."""
+        if (note := Note(path, text)) not in self.notes:
+            self.notes.append(note)
 
     @contextmanager
     def catching(self) -> Iterator[None]:

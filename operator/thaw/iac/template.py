@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from thaw.errors import UserError
 from thaw.iac.document import Json
@@ -51,10 +52,23 @@ class Template:
     resources: dict[str, Resource] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     """Logical id of a function to its name in Kubernetes."""
+    _asked: list[tuple[str, str]] = field(default_factory=list)
 
     def of_type(self, *types: str) -> list[Resource]:
         """Resources of some types, by logical id."""
         return sorted((r for r in self.resources.values() if r.type in types), key=lambda r: r.logical_id)
+
+    def properties_of(self, resource: Resource, only: str = "") -> Node:
+        """A resource's properties, resolved; of a serverless function with the Globals.
+
+        :param only: the one that is wanted.
+        """
+        declared = self.document["Resources"][resource.logical_id].get("Properties") or {}
+        properties = self.resolver.known(_only(declared, only), f"{resource.path}.Properties")
+        shared = (self.document.get("Globals") or {}).get("Function")
+        if resource.type == SAM_FUNCTION and shared:
+            return merged(self.resolver.known(_only(shared, only), "Globals.Function"), properties)
+        return properties
 
     def arn(self, function: str, qualifier: str = "") -> str | Unknown:
         """A function's ARN as the gateway shows it, where region and account are given."""
@@ -79,10 +93,10 @@ class Template:
             if attribute in known:
                 return known[attribute]
         if resource.type == ALIAS and attribute in ("", "AliasArn"):
-            return self._alias_arn(resource)
+            function = self._qualified(resource, "", "FunctionName")
+            return function if isinstance(function, Unknown) else self._qualified(resource, function, "Name")
         if resource.type == SAM_FUNCTION and generated == "Alias":
-            alias = resource.properties.mapping().get("AutoPublishAlias")
-            return self.arn(self.names[base], alias.text()) if alias else Unknown(f"{base} has no AutoPublishAlias")
+            return self._qualified(resource, self.names[base], "AutoPublishAlias")
         what = f"{attribute or 'Ref'} of {logical_id} ({resource.type})"
         if resource.type in (VERSION, *FUNCTIONS):
             return Unknown(f"{what} is known only when it is published")
@@ -107,12 +121,23 @@ class Template:
             raise node.wrong(f"{text!r} is no function's name or ARN")
         return kubernetes_name(named[1], node.path), named[2] or ""
 
-    def _alias_arn(self, alias: Resource) -> str | Unknown:
+    def _qualified(self, resource: Resource, function: str, key: str) -> str | Unknown:
+        """The ARN of a function's alias that a property names; the function's name, when that is what it names.
+
+        The property is resolved here, and no other: whoever asks may come before its resource, or be part of it.
+        """
+        if (resource.logical_id, key) in self._asked:
+            return Unknown(f"{key} of {resource.logical_id} depends on itself")
+        self._asked.append((resource.logical_id, key))
         try:
-            function, _ = self.function_of(alias.properties.required("FunctionName"))
-            return self.arn(function, alias.properties.required("Name").text())
+            node = self.properties_of(resource, key).mapping().get(key)
+            if node is None:
+                return Unknown(f"{resource.logical_id} has no {key}")
+            return self.arn(function, node.text()) if function else self.function_of(node)[0]
         except UserError as error:
-            return Unknown(error.message)
+            return Unknown(error.message, error.fix if "--parameter" in error.fix else "")
+        finally:
+            self._asked.pop()
 
 
 def load(document: Json, parameters: Mapping[str, str], report: Report) -> Template:
@@ -132,7 +157,7 @@ def load(document: Json, parameters: Mapping[str, str], report: Report) -> Templ
     # Once all are known: a property may stand for a resource further down.
     for resource in list(template.resources.values()):
         with report.catching():
-            template.resources[resource.logical_id] = _resolved(template, resource)
+            template.resources[resource.logical_id] = replace(resource, properties=template.properties_of(resource))
     _warn_of_secrets(document, report)
     return template
 
@@ -165,6 +190,8 @@ def _add(template: Template, logical_id: str, declared: Json) -> None:
     resource = Resource(logical_id, declared["Type"], nothing, metadata if isinstance(metadata, dict) else {})
     template.resources[logical_id] = resource
     if resource.type in FUNCTIONS:
+        # One whose name is wrong has a name all the same, so that only that is told.
+        template.names[logical_id] = logical_id
         template.names[logical_id] = _name(template, logical_id, declared)
 
 
@@ -177,7 +204,7 @@ def _name(template: Template, logical_id: str, declared: Json) -> str:
     if name != wanted or node is None:
         template.report.note(path, f"the function is called {name}" + ("" if node else ", after its logical id"))
     for other, taken in template.names.items():
-        if taken == name:
+        if taken == name and other != logical_id:
             raise UserError(path, f"{name} is the name of Resources.{other} too", f"choose one: --set {path}=NAME")
     return name
 
@@ -193,14 +220,8 @@ def kubernetes_name(name: str, path: str) -> str:
     return plain
 
 
-def _resolved(template: Template, resource: Resource) -> Resource:
-    declared = template.document["Resources"][resource.logical_id].get("Properties") or {}
-    properties = template.resolver.known(declared, f"{resource.path}.Properties")
-    if resource.type == SAM_FUNCTION:
-        shared = (template.document.get("Globals") or {}).get("Function")
-        if shared:
-            properties = merged(template.resolver.known(shared, "Globals.Function"), properties)
-    return Resource(resource.logical_id, resource.type, properties, resource.metadata)
+def _only(properties: Any, key: str) -> Any:
+    return {name: value for name, value in properties.items() if name == key} if key else properties
 
 
 def merged(shared: Node, own: Node) -> Node:

@@ -98,6 +98,9 @@ class Versions:
                         continue
                     case _:
                         raise unknown(node)
+        if not self._is_only(version):
+            text = f"{function} has more of them: what is published while nothing has changed is one version"
+            report.note(version.path, text)
         if not automatic:
             self.made.append(draft)
 
