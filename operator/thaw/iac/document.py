@@ -48,7 +48,16 @@ def _short(loader: _Loader, suffix: str, node: yaml.Node) -> Json:
     return {suffix if suffix in _UNPREFIXED else f"Fn::{suffix}": value}
 
 
+def _number(loader: _Loader, node: yaml.ScalarNode) -> Any:
+    """A number, unless it would be written otherwise: ``0644``, ``1.10`` and ``80:80`` are meant as they stand."""
+    read = loader.construct_yaml_float if node.tag.endswith("float") else loader.construct_yaml_int
+    value = read(node)
+    return value if str(value) == node.value else node.value
+
+
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:int", _number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _number)
 _Loader.add_multi_constructor("!", _short)
 
 

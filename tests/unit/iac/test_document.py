@@ -29,6 +29,11 @@ def test_dates_are_text_and_merge_keys_are_merged() -> None:
     assert parse(text)["Resources"] == {"A": {"Version": "2012-10-17", "B": 1}}
 
 
+def test_numbers_that_yaml_would_rewrite_are_left_as_they_stand() -> None:
+    text = "Resources: {A: [12, 0.5, 0644, 1.10, 80:80, 1_000, 012345678901]}"
+    assert parse(text)["Resources"] == {"A": [12, 0.5, "0644", "1.10", "80:80", "1_000", "012345678901"]}
+
+
 def test_json_and_yaml_in_flow_style_both_begin_with_a_brace() -> None:
     assert parse('{"Resources": {"A": {}}}') == parse("{Resources: {A: {}}}")
 
