@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -141,9 +140,5 @@ def test_a_package_is_uploaded_and_its_manifest_applied(cluster, lam, name, brin
     assert "its new package" in bring(SAM, *arguments)
     alias_at(cluster, name, "2")
     assert invoke(lam, name, None, "live")[0] == 2
-    assert [
-        v["status"]["version"] for v in cluster.objects("functionversions") if v["spec"]["functionName"] == name
-    ] == [
-        "1",
-        "2",
-    ], json.dumps(spec)
+    made = [v["status"]["version"] for v in cluster.objects("functionversions") if v["spec"]["functionName"] == name]
+    assert made == ["1", "2"]
