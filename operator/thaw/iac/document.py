@@ -76,6 +76,31 @@ def parse(text: str) -> Json:
     return found
 
 
+def check_shape(document: Json) -> None:
+    """Makes sure that what has to be an object or a list is one, so that nobody else need ask.
+
+    :raises UserError: something is not; the first is named.
+    """
+    for section in ("Parameters", "Mappings", "Conditions", "Globals", "Resources"):
+        _must_be(dict, document, section, section)
+    for name in document.get("Parameters") or {}:
+        _must_be(dict, document["Parameters"], name, f"Parameters.{name}")
+        _must_be(list, document["Parameters"][name] or {}, "AllowedValues", f"Parameters.{name}.AllowedValues")
+    _must_be(dict, document.get("Globals") or {}, "Function", "Globals.Function")
+    for name in document["Resources"]:
+        path = f"Resources.{name}"
+        if name.startswith("Fn::"):
+            raise UserError(path, "is run by AWS alone", "import the template that AWS made of it")
+        _must_be(dict, document["Resources"], name, path)
+        for part in ("Properties", "Metadata"):
+            _must_be(dict, document["Resources"][name] or {}, part, f"{path}.{part}")
+
+
+def _must_be(kind: type, holder: Json, key: str, path: str) -> None:
+    if holder.get(key) is not None and not isinstance(holder[key], kind):
+        raise UserError(path, f"must be {'an object' if kind is dict else 'a list'}")
+
+
 def _json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_unique)

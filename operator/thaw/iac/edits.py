@@ -33,7 +33,7 @@ def apply_ignore(document: Json, what: str, report: Report) -> None:
     :param what: a path, a type of resources (``AWS::Lambda::Url``) or a property of functions (``Layers``).
     :raises UserError: the template has no such thing.
     """
-    found = [what] if _has(document, what) else _named(document, what)
+    found = [what] if _has(document, what) else _named(document, what) if what else []
     if not found:
         raise UserError("--ignore", f"the template has no {what}", "name a path, a resource's type or a property")
     for path in found:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from thaw.errors import UserError
-from thaw.iac.document import Json
+from thaw.iac.document import Json, check_shape
 from thaw.iac.node import Node, Unknown
 from thaw.iac.report import Report
 from thaw.iac.resolve import Resolver, read_parameters
@@ -143,8 +143,9 @@ class Template:
 def load(document: Json, parameters: Mapping[str, str], report: Report) -> Template:
     """Reads a template's sections; what is wrong with one of them is in the report.
 
-    :raises UserError: a parameter does not fit.
+    :raises UserError: a parameter does not fit, or a section is no object.
     """
+    check_shape(document)
     resolver = Resolver(document, read_parameters(document, parameters), lambda *_: Unknown("is a resource"))
     template = Template(document, report, resolver)
     resolver.text_of = template.text_of
@@ -221,7 +222,7 @@ def kubernetes_name(name: str, path: str) -> str:
 
 
 def _only(properties: Any, key: str) -> Any:
-    return {name: value for name, value in properties.items() if name == key} if key else properties
+    return {key: properties[key]} if key in properties else {} if key else properties
 
 
 def merged(shared: Node, own: Node) -> Node:

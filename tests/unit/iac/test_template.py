@@ -58,7 +58,9 @@ def test_ignore_leaves_out_what_cannot_be_resolved_and_all_of_a_type() -> None:
     }
 
 
-@pytest.mark.parametrize("what", ["Layer", "AWS::Lambda::Alias", "Resources.Greet.Properties.VpcConfig", "Resources"])
+@pytest.mark.parametrize(
+    "what", ["", "Layer", "AWS::Lambda::Alias", "Resources.Greet.Properties.VpcConfig", "Resources"]
+)
 def test_ignore_of_what_is_not_there_is_refused(what: str) -> None:
     with pytest.raises(UserError, match="--ignore: the template has no"):
         imported({"Resources": LAYERED}, ignores=[what])
@@ -80,6 +82,23 @@ def test_sections_that_nobody_reads_are_told() -> None:
 )
 def test_sections_that_cannot_be_followed_are_refused(sections: dict[str, Any], words: str) -> None:
     assert words in errors(imported(template(**sections)))[0]
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"Parameters": []}, "Parameters: must be an object"),
+        ({"Parameters": {"P": {"Type": "String", "AllowedValues": "a"}}}, "Parameters.P.AllowedValues: must be a list"),
+        ({"Globals": {"Function": []}}, "Globals.Function: must be an object"),
+        ({"Conditions": "x"}, "Conditions: must be an object"),
+        ({"_resources": {"Fn::ForEach::X": ["a", ["b"], {}]}}, "Resources.Fn::ForEach::X: is run by AWS alone"),
+        ({"_resources": {"Other": ["x"]}}, "Resources.Other: must be an object"),
+        ({"_resources": {"Other": {"Type": "T", "Properties": "x"}}}, "Resources.Other.Properties: must be an object"),
+    ],
+)
+def test_sections_of_another_shape_are_refused(sections: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        imported(template(**sections))
 
 
 def test_other_resources_are_told_with_what_they_are() -> None:
