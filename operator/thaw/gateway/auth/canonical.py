@@ -1,7 +1,7 @@
 """PURE: a request as a signature sees it.
 
-The canonical request is that of "Create a signed AWS API request" in the IAM user guide, for services other than S3: the
-path is normalised and encoded once more. Tests compare it with what botocore signs.
+The canonical request is that of "Create a signed AWS API request" in the IAM user guide, for services other than S3:
+the path is normalised and encoded once more. Tests compare it with what botocore signs.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def digest(text: str) -> str:
 
 def without_signature(query: str) -> str:
     """A raw query without what made it a presigned one."""
-    return "&".join(part for part in query.split("&") if unquote_to_bytes(part.partition("=")[0]).decode() not in PRESIGNED)
+    names = {name.encode() for name in PRESIGNED}
+    return "&".join(part for part in query.split("&") if unquote_to_bytes(_bytes(part.partition("=")[0])) not in names)
 
 
 def _normalised(path: str) -> str:
