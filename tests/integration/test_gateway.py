@@ -119,7 +119,7 @@ async def front(
         runners.append(runner)
     await gateway.watch.synced()
     await world.start()
-    tasks += [asyncio.ensure_future(run) for run in (gateway.leases.run(), gateway.pools.run())]
+    tasks += [asyncio.ensure_future(run) for run in gateway.runs()]
     yield Front(gateway, await client(world, api_port))
     await gateway.close(1)
     for task in tasks:
