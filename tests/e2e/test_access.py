@@ -26,6 +26,11 @@ ENCODED = json.dumps({"a": 1}).encode()
 def function(cluster: Cluster, name: str) -> str:
     """A function without a snapshot: who may call it is all that matters."""
     cluster.apply("Function", "functions", name, inline(SOURCE, snapStart={"applyOn": "None"}))
+    eventually(
+        "the function is Active",
+        lambda: (cluster.get("functions", name) or {}).get("status", {}).get("state") == "Active",
+        30,
+    )
     return name
 
 
