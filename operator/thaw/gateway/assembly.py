@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import platform
-import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 
@@ -13,7 +12,6 @@ from thaw.gateway.aliases import Aliases
 from thaw.gateway.arns import Arns
 from thaw.gateway.asyncinvoke import AsyncInvokes
 from thaw.gateway.auth.access import Access
-from thaw.gateway.auth.bucket import Buckets
 from thaw.gateway.auth.keys import Refusals
 from thaw.gateway.auth.reviews import Reviews
 from thaw.gateway.fallbacks import Fallbacks
@@ -112,9 +110,7 @@ def assemble(
         InvocationOperations(targets, Invoker(pools, control, metrics), events, arns),
     )
     reviews = Reviews(kube, settings.token_audiences)
-    access = Access(
-        keys=watch.keys, reviews=reviews, arns=arns, limits=settings.limits, buckets=Buckets(time.monotonic)
-    )
+    access = Access(keys=watch.keys, reviews=reviews, arns=arns, limits=settings.limits)
     refusals = Refusals(told)
     watch.keys.on_refused.append(refusals.tell)
     api = LambdaApi([group.handlers() for group in groups], access, arns)

@@ -39,10 +39,15 @@ class Front:
 
 def application(front: Front) -> web.Application:
     """The application on the API's port."""
-    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_reporting(front), _authenticating(front)])
+    app = web.Application(client_max_size=BODY_LIMIT, middlewares=middlewares(front))
     app.add_routes(front.api.routes())
     app.add_routes(front.proxy.routes())
     return app
+
+
+def middlewares(front: Front) -> list[Middleware]:
+    """What every request to the API's port goes through, in this order."""
+    return [_reporting(front), _authenticating(front)]
 
 
 def health_application(metrics: Metrics, *, alive: Callable[[], bool], ready: Callable[[], bool]) -> web.Application:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import structlog
 from aiohttp import web
 
 from thaw.errors import InvokeError
@@ -31,6 +33,7 @@ CALLER = web.RequestKey("caller", Caller)
 BODY = web.RequestKey("body", bytes)
 """What was read of the body to check a signature over it."""
 _LARGE = 1024 * 1024
+log = structlog.get_logger(__name__)
 _H = TypeVar("_H", bound=Callable[..., Awaitable[web.StreamResponse]])
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 
@@ -49,6 +52,7 @@ def guards_itself(handler: object) -> bool:
 class Access:
     """Authenticates and authorises.
 
+    :param clock: monotonic seconds; what limits are counted by.
     :param now: the time, with its zone; what signatures are compared with.
     """
 
@@ -59,11 +63,13 @@ class Access:
         reviews: Reviews,
         arns: Arns,
         limits: Limits,
-        buckets: Buckets,
+        clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._keys, self._reviews, self._arns = keys, reviews, arns
-        self._limits, self._buckets, self._now = limits, buckets, now
+        self._limits, self._now = limits, now
+        # Apart, so that failures from many addresses never push a caller's own count out.
+        self._calls, self._failures = Buckets(clock), Buckets(clock)
 
     async def authenticate(self, request: web.Request) -> Caller:
         """Finds who calls, by a bearer token or a signature, counts the request, and notes them as ``request[CALLER]``.
@@ -75,7 +81,7 @@ class Access:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         found = await (self._by_token(request, token.strip()) if scheme.lower() == "bearer" else self._by_key(request))
         rate = found.rate or self._limits.caller
-        if rate is not None and (wait := self._buckets.take(f"{type(found.by).__name__} {found.name}", rate)):
+        if rate is not None and (wait := self._calls.take(f"{type(found.by).__name__} {found.name}", rate)):
             raise answers.called_too_often(f"{found.name} may make {rate.per_second:g} requests a second.", wait)
         request[CALLER] = found
         return found
@@ -126,6 +132,7 @@ class Access:
                     named = f' "{function}"' if function else ""
                     why = f'they may not {verb} functions.thaw.dev{named} in the namespace "{namespace}"'
                     why += f": {verdict.reason}" if verdict.reason else ""
+        log.info("denied", caller=caller.name, action=action, resource=resource, namespace=namespace)
         raise answers.denied(who, action, resource, why)
 
     async def _by_token(self, request: web.Request, token: str) -> Caller:
@@ -182,12 +189,13 @@ class Access:
 
     def _refuse_guessing(self, bucket: str) -> None:
         rate = self._limits.failures
-        if rate is not None and (wait := self._buckets.wait(bucket, rate)):
+        if rate is not None and (wait := self._failures.wait(bucket, rate)):
             raise answers.called_too_often("Too many requests from this address were refused as unauthenticated.", wait)
 
     def _failed(self, bucket: str) -> None:
+        log.info("authentication failed", of=bucket)
         if self._limits.failures is not None:
-            self._buckets.take(bucket, self._limits.failures)
+            self._failures.take(bucket, self._limits.failures)
 
     def _peer(self, request: web.Request) -> str:
         forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))

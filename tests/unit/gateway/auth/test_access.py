@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -18,7 +19,7 @@ from botocore.exceptions import ClientError
 from botocore.model import Shape
 
 from thaw.errors import Unavailable
-from thaw.gateway import model
+from thaw.gateway import model, server
 from thaw.gateway.auth.access import NAMESPACE_HEADER
 from thaw.kube import kinds
 from unit.gateway.conftest import Lambda
@@ -278,6 +279,43 @@ async def test_open_plain_http_is_the_functions_own_affair(world: World, http: a
 async def test_what_is_neither_the_api_nor_a_function(world: World, http: aiohttp.ClientSession) -> None:
     for path, status in (("/console/", 404), ("/", 404), ("/thaw/v1/functions", 404)):
         assert (await call(http, "GET", path))[0] == status, "nothing is there, and nobody is asked who they are"
+
+
+async def test_handlers_of_others(world: World, http: aiohttp.ClientSession) -> None:
+    """Files are for anybody; other handlers get a caller, and ask what they may."""
+    access = world.gateway.front.access
+
+    async def files(_request: web.Request) -> web.Response:
+        return web.json_response({})
+
+    async def functions(request: web.Request) -> web.Response:
+        caller = await access.require(request, "list", request.match_info["namespace"])
+        return web.json_response({"name": caller.name})
+
+    app = web.Application(middlewares=server.middlewares(world.gateway.front))
+    app.router.add_route("*", "/console/{path:.*}", files)
+    app.router.add_get("/thaw/v1/{namespace}/functions", functions)
+    world.kube.rights = {(ROBOT, "list", NAMESPACE, "")}
+    world.access_key("second", accessKeyId="AKIASECOND", actions="lambda:Get*")
+
+    async with TestClient(TestServer(app)) as client:
+
+        async def status(method: str, path: str, headers: dict[str, str] | None = None) -> int:
+            return (await client.request(method, path, headers=headers)).status
+
+        def signed(key: str) -> dict[str, str]:
+            request = AWSRequest("GET", str(client.make_url(listing)))
+            SigV4Auth(Credentials(key, SECRET), "lambda", "us-east-1").add_auth(request)
+            return dict(request.headers)
+
+        assert [await status(m, "/console/app.js") for m in ("GET", "HEAD", "POST")] == [200, 200, 403]
+        listing, others = "/thaw/v1/default/functions", "/thaw/v1/other/functions"
+        assert await status("GET", listing) == 403
+        assert [await status("GET", path, bearer("robot")) for path in (listing, others)] == [200, 403]
+        assert await status("GET", listing, bearer("bob")) == 403
+        assert [await status("GET", listing, signed(key)) for key in (KEY_ID, "AKIASECOND")] == [200, 403]
+        listing = others
+        assert await status("GET", listing, signed(KEY_ID)) == 403
 
 
 # ------------------------------------------------------------ limits
