@@ -136,15 +136,14 @@ class Access:
         raise answers.denied(who, action, resource, why)
 
     async def _by_token(self, request: web.Request, token: str) -> Caller:
-        address = self._peer(request)
-        if not self._reviews.knows(token):
-            self._refuse_guessing(f"tokens {address}")
-        verdict = await self._reviews.user(token) if token else None
-        if verdict is None or verdict.user is None:
-            self._failed(f"tokens {address}")
-            reason = verdict.reason if verdict is not None else "it is empty"
-            raise answers.bad_token(reason or "the cluster does not know it")
+        if not token:
+            raise answers.bad_token("it is empty")
+        guesses = f"tokens {self._peer(request)}"
+        verdict = await self._reviews.user(token, lambda: self._refuse_guessing(guesses))
         user = verdict.user
+        if user is None:
+            self._failed(guesses)
+            raise answers.bad_token(verdict.reason or "the cluster does not know it")
         return Caller(user.name, _wanted(request) or user.namespace, user)
 
     async def _by_key(self, request: web.Request) -> Caller:
@@ -152,22 +151,8 @@ class Access:
         signed = Request(request.method, path, query, list(request.headers.items()))
         signature = sigv4.read(signed)
         sigv4.check(signed, signature, self._arns.region, self._now())
-        declared = sigv4.declared_payload(signed)
         key = self._find(request, signature.key_id)
-        guesses = f"key {key.id} {self._peer(request)}"
-        self._refuse_guessing(guesses)
-        try:
-            if declared is not None:
-                sigv4.verify(signed, signature, key.secret, declared)
-            if declared != sigv4.UNSIGNED:
-                request[BODY] = body = await request.read()
-                if declared is not None:
-                    sigv4.verify_payload(declared, await _sha256(body))
-                else:
-                    sigv4.verify(signed, signature, key.secret, await _sha256(body))
-        except InvokeError:
-            self._failed(guesses)
-            raise
+        await self._verify(request, signed, signature, key)
         if key.expired(self._now()):
             raise InvokeError(403, "ExpiredTokenException", "The security token included in the request is expired")
         wanted = _wanted(request)
@@ -176,6 +161,33 @@ class Access:
                 self._arns.user(key.id), "lambda:*", "*", f"this access key is for the namespace {key.namespace} only"
             )
         return Caller(key.id, key.namespace, key, key.rate)
+
+    async def _verify(self, request: web.Request, signed: Request, signature: sigv4.Signature, key: AccessKey) -> None:
+        """Checks the signature, before the body is read where the request declares the body's hash."""
+        guesses = f"key {key.id} {self._peer(request)}"
+
+        def verify(payload_hash: str) -> None:
+            # Nothing is awaited in here, so that guesses sent all at once are counted one by one.
+            self._refuse_guessing(guesses)
+            try:
+                sigv4.verify(signed, signature, key.secret, payload_hash)
+            except InvokeError:
+                self._failed(guesses)
+                raise
+
+        declared = sigv4.declared_payload(signed)
+        if declared is None:
+            self._refuse_guessing(guesses)
+        else:
+            verify(declared)
+        if declared == sigv4.UNSIGNED:
+            return
+        request[BODY] = body = await request.read()
+        actual = await _sha256(body)
+        if declared is None:
+            verify(actual)
+        else:
+            sigv4.verify_payload(declared, actual)
 
     def _find(self, request: web.Request, key_id: str) -> AccessKey:
         key = self._keys.find(key_id)

@@ -27,6 +27,8 @@ KEPT = 10.0
 """Seconds for which a yes holds."""
 KEPT_REFUSALS = 2.0
 _TIMEOUT = 10.0
+_AT_ONCE = 16
+"""Tokens that are asked about at one time: a flood of invented ones must not become one of questions."""
 log = structlog.get_logger(__name__)
 
 
@@ -48,20 +50,17 @@ class Reviews:
 
     def __init__(self, kube: Kube, audiences: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._kube, self._audiences = kube, list(audiences)
+        self._tokens_at_once = asyncio.Semaphore(_AT_ONCE)
         self._users = Memory[Verdict](lambda v: KEPT if v.user else KEPT_REFUSALS, clock)
         self._rights = Memory[Verdict](lambda v: KEPT if v.allowed else KEPT_REFUSALS, clock)
 
-    def knows(self, token: str) -> bool:
-        """Whether a token was found good a moment ago, so that it costs no question."""
-        known = self._users.known(_key(token))
-        return known is not None and known.user is not None
-
-    async def user(self, token: str) -> Verdict:
+    async def user(self, token: str, before: Callable[[], None] = lambda: None) -> Verdict:
         """Whose token it is.
 
+        :param before: called when the API server has to be asked; whatever it raises is raised instead.
         :raises InvokeError: 503 when the API server does not answer, 500 when it does not let the gateway ask.
         """
-        return await self._users.get(_key(token), lambda: self._review_token(token))
+        return await self._users.get(_key(token), lambda: self._review_token(token, before))
 
     async def may(self, user: User, verb: Verb, namespace: str, function: str) -> Verdict:
         """Whether a user may do that with a function of a namespace, or with all of them when it is empty.
@@ -71,7 +70,12 @@ class Reviews:
         key = _key(json.dumps([asdict(user), verb, namespace, function]))
         return await self._rights.get(key, lambda: self._review_access(user, verb, namespace, function))
 
-    async def _review_token(self, token: str) -> Verdict:
+    async def _review_token(self, token: str, before: Callable[[], None]) -> Verdict:
+        async with self._tokens_at_once:
+            before()
+            return await self._ask_about_token(token)
+
+    async def _ask_about_token(self, token: str) -> Verdict:
         spec: Object = {"token": token, **({"audiences": self._audiences} if self._audiences else {})}
         status = await self._review(TOKEN_REVIEW, spec)
         if not status.get("authenticated"):

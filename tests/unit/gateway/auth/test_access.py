@@ -374,15 +374,24 @@ async def test_guessing_is_slow_and_locks_nobody_else_out(world: World, lam: Lam
     assert (await call(http, "GET", FUNCTIONS, headers=bearer("robot")))[0] == 200, "known a moment ago"
 
 
+@pytest.mark.parametrize("world", [{"failures_rate": 0.001, "failures_burst": 2}], indirect=True)
+async def test_guesses_sent_all_at_once_are_counted_one_by_one(world: World, http: aiohttp.ClientSession) -> None:
+    request = AWSRequest("GET", f"{world.endpoint}{FUNCTIONS}")
+    SigV4Auth(Credentials(KEY_ID, "another-secret-entirely"), "lambda", "us-east-1").add_auth(request)
+    calls = (call(http, "GET", FUNCTIONS, headers=dict(request.headers)) for _ in range(10))
+    assert sorted(answer[0] for answer in await asyncio.gather(*calls)) == [403] * 2 + [429] * 8
+
+
 @pytest.mark.parametrize(
     "world", [{"failures_rate": 0.001, "failures_burst": 1, "trusted_proxies": ("127.0.0.0/8",)}], indirect=True
 )
 async def test_behind_a_trusted_proxy_each_client_has_its_own_failures(world: World, http: Any) -> None:
-    async def status(client: str) -> int:
-        headers = {**bearer("nobody"), "X-Forwarded-For": client}
+    async def status(client: str, token: str) -> int:
+        headers = {**bearer(token), "X-Forwarded-For": client}
         return (await call(http, "GET", FUNCTIONS, headers=headers))[0]
 
-    assert [await status(c) for c in ("192.0.2.1", "192.0.2.1", "192.0.2.2")] == [401, 429, 401]
+    clients = ("192.0.2.1", "192.0.2.1", "192.0.2.2")
+    assert [await status(client, f"guess {n}") for n, client in enumerate(clients)] == [401, 429, 401]
 
 
 # ------------------------------------------------------------ isolation

@@ -86,14 +86,29 @@ async def test_a_token_that_is_gone_is_soon_unknown() -> None:
     kube, clock = FakeKube(), Clock()
     kube.tokens["good"] = ROBOT
     found = reviews(kube, clock)
-    assert not found.knows("good")
     assert (await found.user("good")).user
-    assert found.knows("good")
     del kube.tokens["good"]
-    clock.now += KEPT
-    assert not found.knows("good")
+    clock.now += KEPT - 0.1
+    assert (await found.user("good")).user
+    clock.now += 0.1
     assert (await found.user("good")).user is None
-    assert not found.knows("good")
+
+
+async def test_what_is_known_is_asked_of_nobody() -> None:
+    kube = FakeKube()
+    kube.tokens["good"] = ROBOT
+    found, asked = reviews(kube), []
+
+    def before() -> None:
+        asked.append(1)
+        if len(asked) > 1:
+            raise InvokeError(429, "TooManyRequestsException", "")
+
+    for _ in range(3):
+        assert (await found.user("good", before)).user
+    with pytest.raises(InvokeError):
+        await found.user("another", before)
+    assert (len(asked), len(kube.reviewed)) == (2, 1)
 
 
 @pytest.mark.parametrize(("answered", "good"), [(["thaw"], True), (["api"], False), (None, False)])
