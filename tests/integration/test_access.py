@@ -46,7 +46,7 @@ class Callers:
 @pytest.fixture
 async def callers(world: World, front: Front, crds: Kubectl) -> AsyncIterator[Callers]:  # noqa: F811
     roles = [o for o in render() if o["kind"] == "ClusterRole" and o["metadata"]["name"] in ROLES]
-    crds("apply", "-f", "-", stdin=roles)
+    crds("apply", "--server-side", "-f", "-", stdin=roles)
     async with aiohttp.ClientSession(front.client.meta.endpoint_url) as http:
         yield Callers(crds, world.namespace, http)
 
