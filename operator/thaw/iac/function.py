@@ -100,14 +100,6 @@ def _member(key: str, inner: Mapped, others: Mapping[str, str] | None = None) ->
     return mapped
 
 
-def _runtime(draft: Draft, node: Node, report: Report) -> None:
-    name = node.text()
-    if match := re.fullmatch(r"(nodejs\d+)\.x", name):
-        report.note(node.path, f"{name} is called {match[1]} here")
-        name = match[1]
-    draft.put(name, node.path, "runtime")
-
-
 def _environment(draft: Draft, node: Node, report: Report) -> None:
     for name, value in node.mapping().items():
         with report.catching():
@@ -178,7 +170,7 @@ def _deployment(draft: Draft, node: Node, report: Report) -> None:
 
 
 _MAPPED: Mapping[str, Mapped] = {
-    "Runtime": _runtime,
+    "Runtime": _text("runtime"),
     "Handler": _text("handler"),
     "Description": _text("description"),
     "MemorySize": _integer("memorySize"),

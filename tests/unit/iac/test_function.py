@@ -32,7 +32,7 @@ def sam(shared: dict[str, Any] | None = None, **properties: Any) -> Any:
         ({"SnapStart": {"ApplyOn": "PublishedVersions"}}, {"snapStart": {"applyOn": "PublishedVersions"}}),
         ({"ReservedConcurrentExecutions": 0}, {"scaling": {"reservedConcurrency": 0}}),
         ({"Tags": [{"Key": "a", "Value": "b"}]}, {"tags": {"a": "b"}}),
-        ({"Runtime": "nodejs22.x"}, {"runtime": "nodejs22"}),
+        ({"Runtime": "nodejs22.x"}, {"runtime": "nodejs22.x"}),
         ({"Role": "keys"}, {"role": "keys"}),
         ({"PackageType": "Zip"}, {}),
     ],
