@@ -18,6 +18,9 @@ from thaw.gateway.invoke import Invoker
 from thaw.gateway.lambda_api import LambdaApi
 from thaw.gateway.leases import Leases
 from thaw.gateway.metrics import Metrics
+from thaw.gateway.operations.aliases import AliasOperations
+from thaw.gateway.operations.functions import FunctionOperations
+from thaw.gateway.operations.invocations import InvocationOperations
 from thaw.gateway.options import GatewaySettings
 from thaw.gateway.pools import Pools
 from thaw.gateway.proxy import Proxy
@@ -92,14 +95,12 @@ def assemble(
     publisher = Publisher(kube, watch, settings.publish_timeout)
     functions = Functions(kube, watch, agents, targets, publisher, shapes, arns, settings)
     events = AsyncInvokes(metrics, settings.queue_limit)
-    api = LambdaApi(
-        functions=functions,
-        aliases=Aliases(kube, watch, functions, shapes, arns),
-        targets=targets,
-        invoker=Invoker(pools, control, metrics),
-        events=events,
-        arns=arns,
+    groups = (
+        FunctionOperations(functions),
+        AliasOperations(Aliases(kube, watch, functions, shapes, arns)),
+        InvocationOperations(targets, Invoker(pools, control, metrics), events, arns),
     )
+    api = LambdaApi([group.handlers() for group in groups])
     proxy = Proxy(targets=targets, pools=pools, metrics=metrics)
     front = server.Front(api, proxy, watch.keys, metrics, open_http=settings.http_auth == "open")
     return Gateway(front, watch, pools, usage, leases, events, control, agents, kube)

@@ -16,10 +16,11 @@ from thaw.errors import InvokeError, ThawError
 from thaw.gateway import answers, arns, functioncontrol
 from thaw.gateway.functioncontrol import InitFailed
 from thaw.gateway.invoke import start_kind
-from thaw.gateway.lambda_api import BODY, NAMESPACE, REQUEST_ID, start_headers
+from thaw.gateway.lambda_api import BODY, NAMESPACE, REQUEST_ID
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.pool import Turn
 from thaw.gateway.pools import Pools
+from thaw.gateway.starts import start_headers
 from thaw.gateway.targets import Target, Targets
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from thaw.errors import ClusterError, InvokeError
 from thaw.gateway import answers, auth
-from thaw.gateway.lambda_api import BODY, BODY_LIMIT, NAMESPACE, NOT_STARTED, REQUEST_ID, LambdaApi
+from thaw.gateway.lambda_api import BODY, BODY_LIMIT, NAMESPACE, REQUEST_ID, LambdaApi
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.proxy import Proxy
+from thaw.gateway.starts import NOT_STARTED
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _API = re.compile(r"/\d{4}-\d{2}-\d{2}/")
@@ -92,7 +93,8 @@ def _reporting(front: Front) -> Middleware:
         if not response.prepared:
             response.headers["X-Amzn-RequestId"] = request[REQUEST_ID]
         if _API.match(request.path):
-            front.metrics.api.labels(_operation(request), str(response.status)).inc()
+            operation = front.api.operation(request)
+            front.metrics.api.labels(operation.name if operation else "unknown", str(response.status)).inc()
         return response
 
     return report
@@ -125,7 +127,3 @@ def _authenticating(front: Front) -> Middleware:
 def _error(error: InvokeError) -> web.Response:
     headers = {"x-amzn-errortype": error.type, **NOT_STARTED}
     return web.json_response(answers.body(error), status=error.status, headers=headers)
-
-
-def _operation(request: web.Request) -> str:
-    return getattr(request.match_info.handler, "__name__", "unknown")
