@@ -60,6 +60,10 @@ class Arns:
         arn = f"arn:aws:lambda:{self.region}:{self.account}:function:{name}"
         return f"{arn}:{qualifier}" if qualifier else arn
 
+    def user(self, name: str) -> str:
+        """The ARN by which AWS's texts would name the holder of an access key."""
+        return f"arn:aws:iam::{self.account}:user/{name}"
+
     def latest(self, name: str) -> str:
         """The qualified ARN of ``$LATEST``."""
         return self.function(name, names.LATEST)

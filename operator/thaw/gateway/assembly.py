@@ -6,6 +6,9 @@ import contextlib
 import platform
 from dataclasses import dataclass
 
+from aiohttp import web
+
+from thaw.errors import InvokeError
 from thaw.gateway import server
 from thaw.gateway.aliases import Aliases
 from thaw.gateway.arns import Arns
@@ -21,12 +24,17 @@ from thaw.gateway.metrics import Metrics
 from thaw.gateway.operations.aliases import AliasOperations
 from thaw.gateway.operations.functions import FunctionOperations
 from thaw.gateway.operations.invocations import InvocationOperations
+from thaw.gateway.operations.urls import UrlOperations
 from thaw.gateway.options import GatewaySettings
 from thaw.gateway.pools import Pools
 from thaw.gateway.proxy import Proxy
 from thaw.gateway.publish import Publisher
 from thaw.gateway.shapes import Shapes
+from thaw.gateway.signed import signed_by
 from thaw.gateway.targets import Targets
+from thaw.gateway.urls.addresses import Addresses
+from thaw.gateway.urls.configs import UrlConfigs
+from thaw.gateway.urls.serve import FunctionUrls, Identify
 from thaw.gateway.usage import Usage
 from thaw.gateway.watch import MakeCopy, Watch
 from thaw.kube.agents import Agents
@@ -95,12 +103,27 @@ def assemble(
     publisher = Publisher(kube, watch, settings.publish_timeout)
     functions = Functions(kube, watch, agents, targets, publisher, shapes, arns, settings)
     events = AsyncInvokes(metrics, settings.queue_limit)
+    addresses, invoker = Addresses.of(settings), Invoker(pools, control, metrics)
     groups = (
         FunctionOperations(functions),
         AliasOperations(Aliases(kube, watch, functions, shapes, arns)),
-        InvocationOperations(targets, Invoker(pools, control, metrics), events, arns),
+        InvocationOperations(targets, invoker, events, arns),
+        UrlOperations(UrlConfigs(kube, watch, functions, arns, addresses)),
     )
     api = LambdaApi([group.handlers() for group in groups])
     proxy = Proxy(targets=targets, pools=pools, metrics=metrics)
-    front = server.Front(api, proxy, watch.keys, metrics, open_http=settings.http_auth == "open")
+    urls = FunctionUrls(watch, targets, invoker, arns, addresses, _identify(watch))
+    front = server.Front(api, proxy, urls, watch.keys, metrics, open_http=settings.http_auth == "open")
     return Gateway(front, watch, pools, usage, leases, events, control, agents, kube)
+
+
+def _identify(watch: Watch) -> Identify:
+    """Who may call a function URL of AuthType AWS_IAM: whoever signs with a key of the function's namespace."""
+
+    async def identify(request: web.Request, namespace: str, _function: str) -> str:
+        key = await signed_by(request, watch.keys)
+        if key.namespace != namespace:
+            raise InvokeError(403, "AccessDeniedException", "This access key belongs to another namespace.")
+        return key.id
+
+    return identify

@@ -17,10 +17,11 @@ class Downstream:
         self._request, self._request_id = request, request_id
         self.response: web.StreamResponse | None = None
         """None until it has begun."""
-        self._gone = False
+        self._gone = self._bodiless = False
 
     async def begin(self, status: int, headers: Mapping[str, str], cookies: tuple[str, ...] = ()) -> None:
         """Sends the head."""
+        self._bodiless = self._request.method == "HEAD" or status in (204, 304)
         self.response = web.StreamResponse(status=status, headers={**headers, "X-Amzn-RequestId": self._request_id})
         for cookie in cookies:
             self.response.headers.add("Set-Cookie", cookie)
@@ -32,7 +33,7 @@ class Downstream:
     async def write(self, data: bytes) -> None:
         """Sends a piece at once, when the caller has room for it."""
         assert self.response is not None
-        if self._gone or not data:
+        if self._gone or self._bodiless or not data:
             return
         try:
             await self.response.write(data)

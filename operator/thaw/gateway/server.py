@@ -6,7 +6,6 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 from aiohttp import web
@@ -15,10 +14,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from thaw.errors import ClusterError, InvokeError
 from thaw.gateway import answers, auth
-from thaw.gateway.lambda_api import BODY, BODY_LIMIT, NAMESPACE, REQUEST_ID, LambdaApi
+from thaw.gateway.lambda_api import BODY_LIMIT, NAMESPACE, REQUEST_ID, LambdaApi
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.proxy import Proxy
+from thaw.gateway.signed import signed_by
 from thaw.gateway.starts import NOT_STARTED
+from thaw.gateway.urls.addresses import PREFIX
+from thaw.gateway.urls.serve import FunctionUrls
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _API = re.compile(r"/\d{4}-\d{2}-\d{2}/")
@@ -31,6 +33,7 @@ class Front:
 
     api: LambdaApi
     proxy: Proxy
+    urls: FunctionUrls
     keys: auth.AccessKeys
     metrics: Metrics
     open_http: bool
@@ -39,8 +42,10 @@ class Front:
 
 def application(front: Front) -> web.Application:
     """The application on the API's port."""
-    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_reporting(front), _authenticating(front)])
+    middlewares = [_reporting(front), _naming(front), _authenticating(front)]
+    app = web.Application(client_max_size=BODY_LIMIT, middlewares=middlewares)
     app.add_routes(front.api.routes())
+    app.add_routes(front.urls.routes())
     app.add_routes(front.proxy.routes())
     return app
 
@@ -92,7 +97,7 @@ def _reporting(front: Front) -> Middleware:
             )
         if not response.prepared:
             response.headers["X-Amzn-RequestId"] = request[REQUEST_ID]
-        if _API.match(request.path):
+        if _API.match(request.path) and not front.urls.addresses.by_host(request):
             operation = front.api.operation(request)
             front.metrics.api.labels(operation.name if operation else "unknown", str(response.status)).inc()
         return response
@@ -100,22 +105,25 @@ def _reporting(front: Front) -> Middleware:
     return report
 
 
+def _naming(front: Front) -> Middleware:
+    """Serves function URLs that have a name of their own: there no path is anybody else's."""
+
+    @web.middleware
+    async def name(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await (front.urls.by_host(request) if front.urls.addresses.by_host(request) else handler(request))
+
+    return name
+
+
 def _authenticating(front: Front) -> Middleware:
-    """Checks the signature, and gives the request its namespace."""
+    """Checks the signature, and gives the request its namespace. Function URLs say themselves who may call them."""
 
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        is_api = bool(_API.match(request.path))
-        if not is_api and front.open_http:
+        is_api, is_url = bool(_API.match(request.path)), request.path.startswith(PREFIX)
+        if is_url or (not is_api and front.open_http):
             return await handler(request)
-        path, _, query = request.raw_path.partition("?")
-        signed = auth.Request(request.method, path, query, [(k, v) for k, v in request.headers.items()])
-        signature, key = auth.identify(signed, front.keys.find, datetime.now(UTC))
-        unsigned = signed.header("x-amz-content-sha256") == auth.UNSIGNED
-        body = b"" if unsigned else await request.read()
-        auth.verify(signed, signature, key, body)
-        if not unsigned:
-            request[BODY] = body
+        key = await signed_by(request, front.keys)
         if not is_api and request.match_info.get("namespace") != key.namespace:
             raise InvokeError(403, "AccessDeniedException", "This access key belongs to another namespace.")
         request[NAMESPACE] = key.namespace
