@@ -246,6 +246,7 @@ def test_settings_read_what_the_chart_writes(name: str, monkeypatch: pytest.Monk
         "--set-json=gateway.startTimeoutSeconds=2.5",
         "--set=aws.stsEndpoint=https://sts.example/,aws.stsAudience=minio",
         "--set-string=aws.stsCaBundle=-----BEGIN CERTIFICATE-----\nx",
+        "--set=gateway.publicUrl=https://thaw.example/,gateway.urlDomain=fn.example",
     )
     for key, value in environment(render(*some), "Deployment", name).items():
         if isinstance(value, str):
@@ -258,6 +259,7 @@ def test_settings_read_what_the_chart_writes(name: str, monkeypatch: pytest.Monk
     assert settings.sts_ca_bundle.splitlines()[1] == "x"
     if name == "thaw-gateway":
         assert (settings.queue_limit, settings.start_timeout) == (1_000_000, 2.5)
+        assert (settings.public_url, settings.url_domain) == ("https://thaw.example", "fn.example")
 
 
 def test_runtimes_can_be_replaced_and_removed() -> None:
@@ -351,6 +353,8 @@ def test_lint(variant: tuple[str, ...]) -> None:
         ("--set=image.repositry=x", "additional properties 'repositry' not allowed"),
         ("--set=logLevel=loud", "'/logLevel'"),
         ("--set=gateway.replicas=0", "'/gateway/replicas'"),
+        ("--set=gateway.publicUrl=thaw.example", "'/gateway/publicUrl'"),
+        ("--set=gateway.urlDomain=*.fn.example", "'/gateway/urlDomain'"),
         ("--set=gateway.service.type=Ingress", "'/gateway/service/type'"),
         ("--set=store.url=/data", "'/store/url'"),
         ("--set=aws.stsEndpoint=sts.amazonaws.com", "'/aws/stsEndpoint'"),
