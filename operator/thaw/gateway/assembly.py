@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import platform
+from collections.abc import Coroutine
 from dataclasses import dataclass
 
-from aiohttp import web
-
-from thaw.errors import InvokeError
 from thaw.gateway import server
 from thaw.gateway.aliases import Aliases
 from thaw.gateway.arns import Arns
 from thaw.gateway.asyncinvoke import AsyncInvokes
+from thaw.gateway.auth.access import Access
+from thaw.gateway.auth.keys import Refusals
+from thaw.gateway.auth.reviews import Reviews
 from thaw.gateway.fallbacks import Fallbacks
 from thaw.gateway.functioncontrol import FunctionControl
 from thaw.gateway.functions import Functions
@@ -30,11 +31,10 @@ from thaw.gateway.pools import Pools
 from thaw.gateway.proxy import Proxy
 from thaw.gateway.publish import Publisher
 from thaw.gateway.shapes import Shapes
-from thaw.gateway.signed import signed_by
 from thaw.gateway.targets import Targets
 from thaw.gateway.urls.addresses import Addresses
 from thaw.gateway.urls.configs import UrlConfigs
-from thaw.gateway.urls.serve import FunctionUrls, Identify
+from thaw.gateway.urls.serve import FunctionUrls
 from thaw.gateway.usage import Usage
 from thaw.gateway.watch import MakeCopy, Watch
 from thaw.kube.agents import Agents
@@ -55,6 +55,11 @@ class Gateway:
     control: FunctionControl
     agents: Agents
     kube: Kube
+    refusals: Refusals
+
+    def runs(self) -> tuple[Coroutine[object, object, None], ...]:
+        """What must run for ever, beside the watches, once they have begun."""
+        return self.leases.run(), self.pools.run(), self.usage.run(), self.refusals.run()
 
     async def close(self, drain: float) -> None:
         """Ends what runs, deletes the instances and the Lease."""
@@ -110,20 +115,13 @@ def assemble(
         InvocationOperations(targets, invoker, events, arns),
         UrlOperations(UrlConfigs(kube, watch, functions, arns, addresses)),
     )
-    api = LambdaApi([group.handlers() for group in groups])
-    proxy = Proxy(targets=targets, pools=pools, metrics=metrics)
-    urls = FunctionUrls(watch, targets, invoker, arns, addresses, _identify(watch))
-    front = server.Front(api, proxy, urls, watch.keys, metrics, open_http=settings.http_auth == "open")
-    return Gateway(front, watch, pools, usage, leases, events, control, agents, kube)
-
-
-def _identify(watch: Watch) -> Identify:
-    """Who may call a function URL of AuthType AWS_IAM: whoever signs with a key of the function's namespace."""
-
-    async def identify(request: web.Request, namespace: str, _function: str) -> str:
-        key = await signed_by(request, watch.keys)
-        if key.namespace != namespace:
-            raise InvokeError(403, "AccessDeniedException", "This access key belongs to another namespace.")
-        return key.id
-
-    return identify
+    reviews = Reviews(kube, settings.token_audiences)
+    access = Access(keys=watch.keys, reviews=reviews, arns=arns, limits=settings.limits)
+    refusals = Refusals(told)
+    watch.keys.on_refused.append(refusals.tell)
+    api = LambdaApi([group.handlers() for group in groups], access, arns)
+    guard = None if settings.http_auth == "open" else access
+    proxy = Proxy(targets=targets, pools=pools, metrics=metrics, arns=arns, access=guard)
+    urls = FunctionUrls(watch, targets, invoker, arns, addresses, access)
+    front = server.Front(api, proxy, urls, access, metrics)
+    return Gateway(front, watch, pools, usage, leases, events, control, agents, kube, refusals)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -16,6 +16,9 @@ from thaw.api.v1alpha1 import Cors, Function, FunctionUrl
 from thaw.errors import ClusterError, InvokeError
 from thaw.gateway import answers
 from thaw.gateway.arns import Arns
+from thaw.gateway.auth.access import CALLER, Access, guarded
+from thaw.gateway.auth.canonical import without_signature
+from thaw.gateway.auth.verbs import FUNCTION_URL, VERBS
 from thaw.gateway.downstream import Downstream
 from thaw.gateway.frames import Write
 from thaw.gateway.invoke import Call, Invoker, Outcome
@@ -29,8 +32,7 @@ from thaw.gateway.urls.addresses import PREFIX, Addresses, below_prefix
 from thaw.gateway.urls.event import UrlRequest, event
 from thaw.gateway.watch import Watch
 
-Identify = Callable[[web.Request, str, str], Awaitable[str]]
-"""The access key that signed a request, if it may call that function of that namespace; InvokeError if not."""
+_ACTION = f"lambda:{FUNCTION_URL}"
 _PASSED_ON = {403, 404, 413, 429, 503}
 """Statuses that a caller of a URL is told; whatever else went wrong is 502, as on Lambda."""
 log = structlog.get_logger(__name__)
@@ -45,12 +47,13 @@ class FunctionUrls:
     invoker: Invoker
     arns: Arns
     addresses: Addresses
-    identify: Identify
+    access: Access
 
     def routes(self) -> list[web.RouteDef]:
         """The paths; by the host, any path leads to :meth:`by_host`."""
         return [web.route("*", PREFIX + path, self.by_path) for path in ("{url_id}", "{url_id}/{path:.*}")]
 
+    @guarded
     async def by_path(self, request: web.Request) -> web.StreamResponse:
         """A request below the gateway's own path."""
         return await self._handle(request, request.match_info["url_id"], below_prefix(_path(request)))
@@ -72,15 +75,16 @@ class FunctionUrls:
         except (InvokeError, ClusterError) as e:
             told = answers.from_cluster(e) if isinstance(e, ClusterError) else e
             log.info("function URL refused", url=url_id, request_id=request[REQUEST_ID], error=str(told))
-            return _refused(told.status, told.type, cors.applied(url.cors, _origin(request), {}))
+            return _refused(told.status, told.type, {**told.headers, **cors.applied(url.cors, _origin(request), {})})
 
     async def _invoke(
         self, request: web.Request, path: str, function: Function, qualifier: str, url: FunctionUrl
     ) -> web.StreamResponse:
         meta, name = function.metadata, "" if qualifier == names.LATEST else qualifier
-        signed = url.auth_type == "AWS_IAM"
-        caller = await self.identify(request, meta.namespace, meta.name) if signed else ""
-        asked = await self._request(request, names.url_id(meta.uid, qualifier), path, caller)
+        if url.auth_type == "AWS_IAM":
+            by = await self.access.authenticate(request)
+            await self.access.authorize(by, _ACTION, VERBS[FUNCTION_URL], meta.namespace, meta.name)
+        asked = await self._request(request, names.url_id(meta.uid, qualifier), path)
         payload = json.dumps(event(asked)).encode()
         if len(payload) > SYNC_LIMIT:
             raise answers.too_large(SYNC_LIMIT, "InvokeFunctionUrl")
@@ -96,15 +100,16 @@ class FunctionUrls:
             call = replace(call, stream=answer.begin)
         return await answer.end(await self.invoker.invoke(target, call))
 
-    async def _request(self, request: web.Request, url_id: str, path: str, caller: str) -> UrlRequest:
+    async def _request(self, request: web.Request, url_id: str, path: str) -> UrlRequest:
         if (request.content_length or 0) > SYNC_LIMIT:
             raise answers.too_large(SYNC_LIMIT, "InvokeFunctionUrl")
+        caller, query = request.get(CALLER), request.raw_path.partition("?")[2]
         return UrlRequest(
             url_id=url_id,
             method=request.method,
             path=path,
-            query=request.raw_path.partition("?")[2],
-            headers=_given(request, signed=bool(caller)),
+            query=without_signature(query) if caller else query,
+            headers=_given(request),
             body=await request.read(),
             protocol=f"HTTP/{request.version.major}.{request.version.minor}",
             source_ip=request.remote or "",
@@ -112,8 +117,8 @@ class FunctionUrls:
             request_id=request[REQUEST_ID],
             at=datetime.now(UTC),
             account_id=self.arns.account,
-            caller=caller,
-            caller_arn=self.arns.user(caller) if caller else "",
+            caller=caller.name if caller else "",
+            caller_arn=self.arns.user(caller.name) if caller else "",
         )
 
 
@@ -198,9 +203,9 @@ def _origin(request: web.Request) -> str:
     return request.headers.get("Origin", "")
 
 
-def _given(request: web.Request, *, signed: bool) -> list[tuple[str, str]]:
+def _given(request: web.Request) -> list[tuple[str, str]]:
     """The request's headers for the function, and where it came from; a signature is not its affair."""
-    dropped = HOP_BY_HOP | ({"authorization"} if signed else set())
+    dropped = HOP_BY_HOP | ({"authorization"} if CALLER in request else set())
     headers = [(k, v) for k, v in request.headers.items() if k.lower() not in dropped]
     added = {
         "x-forwarded-for": request.remote or "",

@@ -153,19 +153,22 @@ async def test_aws_iam_asks_for_a_signature_of_the_namespace(world: World, http:
     tampered.data = b"other"
     assert await post(http, tampered) == forbidden
     world.kube.put(kinds.SECRET, _key("AKIAELSEWHERE", "elsewhere"))
+    world.kube.put(kinds.SECRET, _key("AKIAINVOKESONLY", NAMESPACE, actions="lambda:InvokeFunction"))
     await asyncio.sleep(0)
     assert await post(http, signed(url, key="AKIAELSEWHERE")) == forbidden
+    assert await post(http, signed(url, key="AKIAINVOKESONLY")) == forbidden
     assert world.instances() == []
     status, answer = await post(http, signed(url + "/a%20b?c=d", b"hello"))
     assert (status, answer["event"]["body"]) == (200, "hello")
     iam = answer["event"]["requestContext"]["authorizer"]["iam"]
     assert (iam["accessKey"], iam["userArn"]) == (KEY_ID, f"arn:aws:iam::000000000000:user/{KEY_ID}")
     assert "authorization" not in answer["event"]["headers"]
-    assert (await post(http, signed(url + "/x?a=b", query=True)))[0] == 200
+    status, answer = await post(http, signed(url + "/x?a=b", query=True))
+    assert (status, answer["event"]["rawQueryString"]) == (200, "a=b")
 
 
-def _key(key: str, namespace: str) -> dict[str, Any]:
-    data = {"accessKeyId": key, "secretAccessKey": SECRET, "namespace": namespace}
+def _key(key: str, namespace: str, **more: str) -> dict[str, Any]:
+    data = {"accessKeyId": key, "secretAccessKey": SECRET, "namespace": namespace, **more}
     encoded = {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}
     labels = {"thaw.dev/access-key": "true"}
     return {"metadata": {"name": key.lower(), "namespace": "thaw-system", "labels": labels}, "data": encoded}
