@@ -15,7 +15,9 @@ import (
 // response is a streamed response as a runtime sends it.
 type response struct {
 	*io.PipeWriter
+	body    *io.PipeReader
 	request *http.Request
+	failure http.Header // trailers, if it fails
 	done    chan struct{}
 	reply   reply // known when done
 }
@@ -26,14 +28,26 @@ func (s *response) posted() reply {
 	return s.reply
 }
 
+// Read is the body as the client sends it; at its end the trailers are known, and not sooner.
+func (s *response) Read(b []byte) (int, error) {
+	n, err := s.body.Read(b)
+	if err == io.EOF {
+		for name := range s.failure {
+			s.request.Trailer.Set(name, s.failure.Get(name))
+		}
+	}
+	return n, err
+}
+
 // stream begins to answer an invocation piece by piece.
 func (i *instance) stream(id string) *response {
 	r, w := io.Pipe()
-	post, _ := http.NewRequest("POST", i.runtime+"/2018-06-01/runtime/invocation/"+id+"/response", r)
+	s := &response{PipeWriter: w, body: r, done: make(chan struct{})}
+	post, _ := http.NewRequest("POST", i.runtime+"/2018-06-01/runtime/invocation/"+id+"/response", struct{ io.Reader }{s})
 	post.Header.Set(responseModeHeader, "streaming")
 	post.Header.Set("Content-Type", "text/event-stream")
 	post.Trailer = http.Header{errorTypeHeader: nil, errorBodyHeader: nil}
-	s := &response{PipeWriter: w, request: post, done: make(chan struct{})}
+	s.request = post
 	go func() {
 		defer close(s.done)
 		res, err := http.DefaultClient.Do(post)
@@ -50,12 +64,11 @@ func (i *instance) stream(id string) *response {
 
 // fail ends it with an error.
 func (s *response) fail(kind, body string) {
-	s.request.Trailer.Set(errorTypeHeader, kind)
-	s.request.Trailer.Set(errorBodyHeader, base64.StdEncoding.EncodeToString([]byte(body)))
+	s.failure = http.Header{errorTypeHeader: {kind}, errorBodyHeader: {base64.StdEncoding.EncodeToString([]byte(body))}}
 	s.Close()
 }
 
-// answer is what a caller who wants the response as it comes gets.
+// streamed is what a caller who wants the response as it comes gets.
 type streamed struct {
 	*http.Response
 	t    *testing.T
@@ -115,9 +128,8 @@ func begun(t *testing.T, headers ...string) (*instance, *response, *streamed) {
 	i := newInstance(t, "on-demand")
 	got := make(chan *response, 1)
 	i.ready(func(id, event string) {
-		s := i.stream(id)
-		got <- s
-		s.posted()
+		got <- i.stream(id)
+		select {} // the test says what it does next
 	})
 	invoked := i.invokeStreaming(headers...)
 	s := <-got
@@ -213,8 +225,9 @@ func TestTheCallerMayHangUpHalfWay(t *testing.T) {
 	}
 	i.phase(Busy)
 	s.Close()
-	i.phase(Ready)
+	s.posted()
 	i.m.Reported()
+	i.phase(Ready)
 	i.logged("REPORT RequestId: r1")
 }
 
@@ -245,7 +258,7 @@ func TestAResponseInOnePieceForACallerWhoWouldTakeItStreamed(t *testing.T) {
 }
 
 func TestTheLimitOfAStream(t *testing.T) {
-	_, s, a := begun(t)
+	_, s, a := begun(t, "Thaw-Timeout-Ms", "60000")
 	written := make(chan error, 1)
 	go func() {
 		megabyte := make([]byte, 1<<20)

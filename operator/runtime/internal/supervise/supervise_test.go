@@ -294,7 +294,9 @@ def call(method, path):
     return c.getresponse()
 def pieces(event):
     for _ in range(event["pieces"]): yield b"x" * 65536
-    if event.get("exit"): os._exit(event["exit"])
+    if event.get("exit"):
+        while not os.path.exists(event["when"]): time.sleep(0.01)
+        os._exit(event["exit"])
     while event.get("endless"): yield b"x" * 65536
 while True:
     r = call("GET", "next")
@@ -327,7 +329,9 @@ func streamingProcess(t *testing.T, event string, headers ...string) (*initProce
 }
 
 func TestAProcessThatEndsWhileItStreams(t *testing.T) {
-	p, res := streamingProcess(t, `{"pieces": 1, "exit": 5}`)
+	arrived := filepath.Join(t.TempDir(), "arrived")
+	p, res := streamingProcess(t, `{"pieces": 1, "exit": 5, "when": "`+arrived+`"}`)
+	os.WriteFile(arrived, nil, 0o600)
 	b, err := io.ReadAll(res.Body)
 	_, ending, _ := strings.Cut(string(b), "\x00\x00\x00\x00")
 	if err != nil || !strings.Contains(ending, "Runtime.ExitError") || !strings.Contains(ending, "exit status 5") || !strings.Contains(ending, `"exited":true`) {
