@@ -18,6 +18,7 @@ NAMESPACE = "thaw-system"
 EVERYTHING = (
     "--set=store.url=s3://bucket/thaw,store.credentialsSecret=s3,imagePullSecrets={pull}",
     "--set=gateway.service.type=NodePort,gateway.service.nodePort=30080,gateway.replicas=3,gateway.httpAuth=signed",
+    "--set=gateway.publicUrl=https://thaw.example,gateway.urlDomain=fn.example:8443",
     "--set=accessKeys[0].name=ci,accessKeys[0].accessKeyId=AKIACI,accessKeys[0].secretAccessKey=0123456789abcdef0123",
     "--set=accessKeys[0].namespace=team-a,agent.affinity.nodeAffinity=null",
     "--set=accessKeys[0].actions={lambda:InvokeFunction,lambda:Get*},accessKeys[0].functions={web-*}",

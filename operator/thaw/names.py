@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 
 GROUP = "thaw.dev"
@@ -48,6 +49,8 @@ ANNOTATION_GRANTED = f"{GROUP}/granted"
 """On a trial pod: its node's agent was told to restore it."""
 ANNOTATION_REFUSED = f"{GROUP}/refused"
 """On an init or trial pod: why its node's agent would not have it."""
+ANNOTATION_URLS_CREATED = f"{GROUP}/urls-created"
+"""On a Function, by the gateway: qualifier → when its URL was made by the Lambda API, as JSON."""
 ROLE_INIT = "init"
 ROLE_TRIAL = "trial"
 ROLE_INSTANCE = "instance"
@@ -107,6 +110,14 @@ def instance_prefix(function: str, qualifier: str) -> str:
 def package_label(sha256: str) -> str:
     """A package as a label value: as much of its hash as fits."""
     return sha256[:63]
+
+
+def url_id(function_uid: str, qualifier: str) -> str:
+    """What names a function URL: 32 letters and digits, the same for ever, and not to be guessed by who cannot read the
+    function's UID, which is random.
+    """
+    digest = hashlib.sha256(f"{function_uid}/{qualifier}".encode()).digest()
+    return base64.b32encode(digest[:20]).decode().lower()
 
 
 def version_label(qualifier: str) -> str:

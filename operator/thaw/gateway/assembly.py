@@ -25,12 +25,16 @@ from thaw.gateway.metrics import Metrics
 from thaw.gateway.operations.aliases import AliasOperations
 from thaw.gateway.operations.functions import FunctionOperations
 from thaw.gateway.operations.invocations import InvocationOperations
+from thaw.gateway.operations.urls import UrlOperations
 from thaw.gateway.options import GatewaySettings
 from thaw.gateway.pools import Pools
 from thaw.gateway.proxy import Proxy
 from thaw.gateway.publish import Publisher
 from thaw.gateway.shapes import Shapes
 from thaw.gateway.targets import Targets
+from thaw.gateway.urls.addresses import Addresses
+from thaw.gateway.urls.configs import UrlConfigs
+from thaw.gateway.urls.serve import FunctionUrls
 from thaw.gateway.usage import Usage
 from thaw.gateway.watch import MakeCopy, Watch
 from thaw.kube.agents import Agents
@@ -104,10 +108,12 @@ def assemble(
     publisher = Publisher(kube, watch, settings.publish_timeout)
     functions = Functions(kube, watch, agents, targets, publisher, shapes, arns, settings)
     events = AsyncInvokes(metrics, settings.queue_limit)
+    addresses, invoker = Addresses.of(settings), Invoker(pools, control, metrics)
     groups = (
         FunctionOperations(functions),
         AliasOperations(Aliases(kube, watch, functions, shapes, arns)),
-        InvocationOperations(targets, Invoker(pools, control, metrics), events, arns),
+        InvocationOperations(targets, invoker, events, arns),
+        UrlOperations(UrlConfigs(kube, watch, functions, arns, addresses)),
     )
     reviews = Reviews(kube, settings.token_audiences)
     access = Access(keys=watch.keys, reviews=reviews, arns=arns, limits=settings.limits)
@@ -116,5 +122,6 @@ def assemble(
     api = LambdaApi([group.handlers() for group in groups], access, arns)
     guard = None if settings.http_auth == "open" else access
     proxy = Proxy(targets=targets, pools=pools, metrics=metrics, arns=arns, access=guard)
-    front = server.Front(api, proxy, access, metrics)
+    urls = FunctionUrls(watch, targets, invoker, arns, addresses, access)
+    front = server.Front(api, proxy, urls, access, metrics)
     return Gateway(front, watch, pools, usage, leases, events, control, agents, kube, refusals)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ import aiohttp
 
 from thaw import names
 from thaw.errors import InvokeError, ThawError
+from thaw.gateway import frames
 
 _RESTORE_ANSWER = 15.0
 _RETRY = 0.01
@@ -26,6 +28,9 @@ UNREACHED = (
     aiohttp.ConnectionTimeoutError,
 )
 """Failures before anything of a request was sent."""
+_MODE, _STREAMING = "Thaw-Response-Mode", "streaming"
+Open = Callable[[str], Awaitable[frames.Write]]
+"""Is told the content type of an answer that is streamed, and gives what its pieces are written to."""
 Phase = Literal["init", "snapshot-ready", "restoring", "ready", "busy", "failed", "exited"]
 
 
@@ -72,9 +77,12 @@ class Reply:
     """The function's answer."""
 
     payload: bytes
+    """Of an answer that was streamed only the error, if there was one."""
     function_error: str
     log_tail: str
     exited: bool
+    content_type: str
+    streamed: bool = False
 
 
 class FunctionControl:
@@ -143,25 +151,32 @@ class FunctionControl:
             raise InvokeError(408, "SnapStartTimeoutException", message)
         raise InvokeError(400, "SnapStartException", message)
 
-    async def invoke(self, ip: str, token: str, event: Event) -> Reply:
+    async def invoke(self, ip: str, token: str, event: Event, stream: Open | None = None) -> Reply:
         """Runs the function once.
 
+        :param stream: takes an answer that the function streams; it raises nothing that a connection could. Without
+            it, and of a function that does not stream, the answer is collected.
         :raises Unreached: it did not run.
         :raises Lost: it may have run.
         """
-        url = self._url(ip, "/v1/invoke")
-        status, headers, data = await self._call(
-            "POST", url, token, event.payload, event.headers, timeout=event.timeout, most=_PAYLOAD + 1
-        )
-        if status in (409, 503):
-            raise Unreached(f"thaw-init answered {status}: {data[:200]!r}")
-        if status != 200 or len(data) > _PAYLOAD:
-            raise Lost(f"thaw-init answered {status}, {len(data)} bytes or more: {data[:200]!r}")
+        headers = event.headers if stream is None else {**event.headers, _MODE: _STREAMING}
+        # A caller who reads slowly makes a streamed answer take as long as it will: only silence ends that.
+        limits = {"total": event.timeout} if stream is None else {"sock_read": event.timeout}
+        url, limit = self._url(ip, "/v1/invoke"), aiohttp.ClientTimeout(sock_connect=CONNECT, **limits)
+        async with self._request("POST", url, token, body=event.payload, headers=headers, limit=limit) as answer:
+            if stream is not None and answer.headers.get(_MODE) == _STREAMING:
+                return await _streamed(answer, stream)
+            data = await frames.first(answer.content, _PAYLOAD + 1)
+        if answer.status in (409, 503):
+            raise Unreached(f"thaw-init answered {answer.status}: {data[:200]!r}")
+        if answer.status != 200 or len(data) > _PAYLOAD:
+            raise Lost(f"thaw-init answered {answer.status}, {len(data)} bytes or more: {data[:200]!r}")
         return Reply(
             payload=data,
-            function_error=headers.get("Thaw-Function-Error", ""),
-            log_tail=headers.get("Thaw-Log-Tail", ""),
-            exited=headers.get("Thaw-Instance", "") == "exited",
+            function_error=answer.headers.get("Thaw-Function-Error", ""),
+            log_tail=answer.headers.get("Thaw-Log-Tail", ""),
+            exited=answer.headers.get("Thaw-Instance", "") == "exited",
+            content_type=answer.headers.get("Content-Type", ""),
         )
 
     async def http_ready(self, ip: str, port: int, path: str) -> None:
@@ -214,20 +229,35 @@ class FunctionControl:
         most: int = _TOLD,
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers, and the body's first ``most`` bytes."""
+        limit = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT)
+        async with self._request(method, url, token, body=body, headers=headers, limit=limit) as answer:
+            return answer.status, answer.headers, await frames.first(answer.content, most)
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        token: str,
+        *,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+        limit: aiohttp.ClientTimeout,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A request.
+
+        :raises Unreached: it was not sent.
+        :raises Lost: it failed later, also while the answer was read.
+        """
         sent = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             async with self._open().request(
-                method,
-                url,
-                data=body,
-                headers={**sent, **(headers or {})},
-                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT),
-                allow_redirects=False,
+                method, url, data=body, headers={**sent, **(headers or {})}, timeout=limit, allow_redirects=False
             ) as answer:
-                return answer.status, answer.headers, await _first(answer.content, most)
+                yield answer
         except UNREACHED as e:
             raise Unreached(f"{url}: {e!r}") from e
-        except (aiohttp.ClientError, TimeoutError, OSError) as e:
+        except (aiohttp.ClientError, TimeoutError, OSError, EOFError, frames.Broken) as e:
             raise Lost(f"{url}: {e!r}") from e
 
     def _open(self) -> aiohttp.ClientSession:
@@ -240,11 +270,17 @@ class FunctionControl:
         return f"http://{_host(ip)}:{self._port}{path}"
 
 
-async def _first(body: aiohttp.StreamReader, most: int) -> bytes:
-    data = bytearray()
-    while len(data) < most and (piece := await body.read(most - len(data))):
-        data += piece
-    return bytes(data)
+async def _streamed(answer: aiohttp.ClientResponse, stream: Open) -> Reply:
+    content_type = answer.headers.get("Content-Type", "")
+    ending = await frames.read(answer.content, await stream(content_type), _PAYLOAD)
+    return Reply(
+        payload=str(ending.get("error", "")).encode(),
+        function_error=str(ending.get("functionError", "")),
+        log_tail=str(ending.get("logTail", "")),
+        exited=bool(ending.get("exited")),
+        content_type=content_type,
+        streamed=True,
+    )
 
 
 def _host(ip: str) -> str:

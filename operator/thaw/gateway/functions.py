@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,6 +152,16 @@ class Functions:
         if raw["metadata"].get("deletionTimestamp"):
             raise answers.not_found(self.arns.function(name))
         return raw
+
+    async def change(self, namespace: str, name: str, make: Callable[[Object], Json]) -> Object:
+        """Patches a function's spec, and waits until this gateway sees it.
+
+        :param make: the merge patch of the spec, or the error that it cannot be made on this function.
+        """
+        raw = await self.read(namespace, name)
+        written = await self._patch(raw, make(raw))
+        await self.watch.caught_up(self.watch.functions, written)
+        return written
 
     @property
     def machine(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,8 @@ import structlog
 
 from thaw.errors import InvokeError
 from thaw.gateway import answers
-from thaw.gateway.functioncontrol import Event, FunctionControl, InitFailed, Lost, Unreached
+from thaw.gateway.frames import Write
+from thaw.gateway.functioncontrol import Event, FunctionControl, InitFailed, Lost, Open, Reply, Unreached
 from thaw.gateway.instances import Instance
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.pool import Pool, Turn
@@ -35,6 +37,8 @@ class Call:
     tail: bool = False
     client_context: str = ""
     trace_id: str = ""
+    stream: Callable[[Outcome], Awaitable[Write]] | None = None
+    """Takes an answer that is streamed: is told how it comes about, and gives what its pieces are written to."""
 
 
 @dataclass
@@ -42,12 +46,16 @@ class Outcome:
     """The function's answer, and how it came about."""
 
     payload: bytes
+    """Of an answer that was streamed only the error, if there was one."""
     version: str
     start: str
     restore_ms: float = 0.0
     fallback: str = ""
     function_error: str = ""
     log_tail: str = ""
+    content_type: str = ""
+    """What the function says that it is; empty when it says nothing."""
+    streamed: bool = False
     pieces: dict[str, float] = field(default_factory=dict)
 
 
@@ -89,20 +97,23 @@ class Invoker:
 
     async def _on(self, pool: Pool, turn: Turn, target: Target, call: Call) -> tuple[Outcome | None, str]:
         """The outcome on one instance; none, with the reason, when it took nothing of the request."""
-        dead = True
+        dead, instance = True, turn.instance
         try:
-            reply = await self._control.invoke(turn.instance.ip, turn.instance.token, _event(turn, target, call))
+            reply = await self._control.invoke(
+                instance.ip, instance.token, _event(turn, target, call), _stream(turn, target, call)
+            )
             dead = reply.exited
         except Unreached as e:
-            log.warning("instance did not take a request", pod=turn.instance.pod, error=str(e), **_about(target, call))
+            log.warning("instance did not take a request", pod=instance.pod, error=str(e), **_about(target, call))
             return None, str(e)
         except Lost as e:
-            log.warning("instance lost with a request", pod=turn.instance.pod, error=str(e), **_about(target, call))
+            log.warning("instance lost with a request", pod=instance.pod, error=str(e), **_about(target, call))
             message = f"RequestId: {call.request_id} Error: Runtime exited while it served the request"
-            return _outcome(turn, target, _error("Runtime.ExitError", message), "Unhandled"), ""
+            gone = Reply(_error("Runtime.ExitError", message), "Unhandled", "", exited=True, content_type="")
+            return _outcome(turn, target, gone), ""
         finally:
             pool.release(turn, dead=dead)
-        return _outcome(turn, target, reply.payload, reply.function_error, reply.log_tail), ""
+        return _outcome(turn, target, reply), ""
 
     def _count(self, target: Target, start: str, code: str, began: float, call: Call, *, error: str) -> None:
         seconds = time.perf_counter() - began
@@ -152,16 +163,31 @@ def start_kind(turn: Turn) -> str:
     return turn.instance.start if turn.first else "warm"
 
 
-def _outcome(turn: Turn, target: Target, payload: bytes, error: str, log_tail: str = "") -> Outcome:
+def _stream(turn: Turn, target: Target, call: Call) -> Open | None:
+    """The call's own taker of a streamed answer, for this instance."""
+    take = call.stream
+    if take is None:
+        return None
+
+    async def opened(content_type: str) -> Write:
+        begun = Reply(b"", "", "", exited=False, content_type=content_type, streamed=True)
+        return await take(_outcome(turn, target, begun))
+
+    return opened
+
+
+def _outcome(turn: Turn, target: Target, reply: Reply) -> Outcome:
     instance: Instance = turn.instance
     return Outcome(
-        payload=payload,
+        payload=reply.payload,
         version=target.qualifier,
         start=start_kind(turn),
         restore_ms=instance.restore_ms if turn.first else 0.0,
         fallback=instance.fallback if turn.first else "",
-        function_error=error,
-        log_tail=log_tail,
+        function_error=reply.function_error,
+        log_tail=reply.log_tail,
+        content_type=reply.content_type,
+        streamed=reply.streamed,
     )
 
 

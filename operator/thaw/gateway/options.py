@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, IPvAnyNetwork
+from pydantic import AfterValidator, Field, IPvAnyNetwork
 
 from thaw.gateway.auth.limits import Limits
 from thaw.settings import Settings
+
+
+def _base(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
+        raise ValueError("must be as https://host[:port][/path]")
+    return url.rstrip("/")
 
 
 class GatewaySettings(Settings):
@@ -30,6 +38,12 @@ class GatewaySettings(Settings):
     failures_burst: int = Field(default=30, ge=1)
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
     """Networks of the proxies whose ``X-Forwarded-For`` is believed (``THAW_TRUSTED_PROXIES``, JSON)."""
+    public_url: Annotated[str, AfterValidator(_base)] = ""
+    """Where callers find the gateway, such as ``https://thaw.example.com``: what function URLs begin with in answers of
+    the API (``THAW_PUBLIC_URL``). Empty: where the API's caller found it.
+    """
+    url_domain: str = Field(default="", pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?)?$")
+    """Function URLs are names below this domain, whose wildcard leads here (``THAW_URL_DOMAIN``), not paths."""
     publish_timeout: float = 20.0
     """How long PublishVersion waits for the operator to give a number."""
     drain_timeout: float = 30.0

@@ -19,6 +19,7 @@ from thaw.gateway.lambda_api import BODY_LIMIT, REQUEST_ID, LambdaApi
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.proxy import Proxy
 from thaw.gateway.starts import NOT_STARTED
+from thaw.gateway.urls.serve import FunctionUrls
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _CONSOLE = "/console/"
@@ -33,6 +34,7 @@ class Front:
 
     api: LambdaApi
     proxy: Proxy
+    urls: FunctionUrls
     access: Access
     metrics: Metrics
 
@@ -41,13 +43,14 @@ def application(front: Front) -> web.Application:
     """The application on the API's port."""
     app = web.Application(client_max_size=BODY_LIMIT, middlewares=middlewares(front))
     app.add_routes(front.api.routes())
+    app.add_routes(front.urls.routes())
     app.add_routes(front.proxy.routes())
     return app
 
 
 def middlewares(front: Front) -> list[Middleware]:
     """What every request to the API's port goes through, in this order."""
-    return [_reporting(front), _authenticating(front)]
+    return [_reporting(front), _naming(front), _authenticating(front)]
 
 
 def health_application(metrics: Metrics, *, alive: Callable[[], bool], ready: Callable[[], bool]) -> web.Application:
@@ -97,12 +100,22 @@ def _reporting(front: Front) -> Middleware:
             )
         if not response.prepared:
             response.headers["X-Amzn-RequestId"] = request[REQUEST_ID]
-        if _API.match(request.path):
+        if _API.match(request.path) and not front.urls.addresses.by_host(request):
             operation = front.api.operation(request)
             front.metrics.api.labels(operation.name if operation else "unknown", str(response.status)).inc()
         return response
 
     return report
+
+
+def _naming(front: Front) -> Middleware:
+    """Serves function URLs that have a name of their own: there no path is anybody else's."""
+
+    @web.middleware
+    async def name(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await (front.urls.by_host(request) if front.urls.addresses.by_host(request) else handler(request))
+
+    return name
 
 
 def _authenticating(front: Front) -> Middleware:

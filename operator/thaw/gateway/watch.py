@@ -11,7 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from thaw import names
-from thaw.api.v1alpha1 import Function, FunctionAlias, FunctionVersion, Snapshot
+from thaw.api.v1alpha1 import Function, FunctionAlias, FunctionUrl, FunctionVersion, Snapshot
 from thaw.gateway.auth.accesskey import LABEL
 from thaw.gateway.auth.keys import AccessKeys
 from thaw.gateway.options import GatewaySettings
@@ -57,6 +57,8 @@ class Watch:
         """Called with every version that was added or changed."""
         self.on_pod: list[Callable[[str, Object], None]] = []
         self._functions: dict[tuple[str, str], Function] = {}
+        self._urls: dict[str, tuple[tuple[str, str], str]] = {}
+        """URL id → (namespace, function), qualifier."""
         self._versions: dict[tuple[str, str, str], FunctionVersion] = {}
         self._aliases: dict[tuple[str, str, str], FunctionAlias] = {}
         self._snapshots: dict[tuple[str, str], Snapshot] = {}
@@ -97,6 +99,13 @@ class Watch:
     def function(self, namespace: str, name: str) -> Function | None:
         """A function that is not being deleted."""
         return self._functions.get((namespace, name))
+
+    def url(self, url_id: str) -> tuple[Function, str, FunctionUrl] | None:
+        """The function that has the URL of that id, of which qualifier it is, and what it says."""
+        key, qualifier = self._urls.get(url_id, (("", ""), ""))
+        function = self._functions.get(key)
+        url = function.spec.urls.get(qualifier) if function is not None else None
+        return (function, qualifier, url) if function is not None and url is not None else None
 
     def version(self, namespace: str, function: str, number: str) -> FunctionVersion | None:
         """A published version by its number, unless it is being deleted."""
@@ -179,10 +188,13 @@ class Watch:
     def _on_function(self, type_: str, item: Object) -> None:
         key = _name(item)
         function = _parse(Function, item)
-        if function is None or _is_gone(type_, item):
-            self._functions.pop(key, None)
-        else:
+        if before := self._functions.pop(key, None):
+            for qualifier in before.spec.urls:
+                self._urls.pop(names.url_id(before.metadata.uid, qualifier), None)
+        if function is not None and not _is_gone(type_, item):
             self._functions[key] = function
+            for qualifier in function.spec.urls:
+                self._urls[names.url_id(function.metadata.uid, qualifier)] = key, qualifier
         self._on_any(type_, item)
 
     def _on_version(self, type_: str, item: Object) -> None:

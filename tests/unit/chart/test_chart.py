@@ -274,6 +274,7 @@ def test_settings_read_what_the_chart_writes(name: str, monkeypatch: pytest.Monk
         "--set=gateway.callerLimit.requestsPerSecond=2000000,gateway.failureLimit.perSecond=0",
         "--set=aws.stsEndpoint=https://sts.example/,aws.stsAudience=minio",
         "--set-string=aws.stsCaBundle=-----BEGIN CERTIFICATE-----\nx",
+        "--set=gateway.publicUrl=https://thaw.example/,gateway.urlDomain=fn.example",
     )
     for key, value in environment(render(*some), "Deployment", name).items():
         if isinstance(value, str):
@@ -290,6 +291,7 @@ def test_settings_read_what_the_chart_writes(name: str, monkeypatch: pytest.Monk
         assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "192.0.2.1/32"]
         limits = settings.limits
         assert (limits.caller, limits.failures) == (Rate(2e6, 2_000_000), None)
+        assert (settings.public_url, settings.url_domain) == ("https://thaw.example", "fn.example")
 
 
 def test_runtimes_can_be_replaced_and_removed() -> None:
@@ -392,6 +394,8 @@ def test_lint(variant: tuple[str, ...]) -> None:
         ("--set=image.repositry=x", "additional properties 'repositry' not allowed"),
         ("--set=logLevel=loud", "'/logLevel'"),
         ("--set=gateway.replicas=0", "'/gateway/replicas'"),
+        ("--set=gateway.publicUrl=thaw.example", "'/gateway/publicUrl'"),
+        ("--set=gateway.urlDomain=*.fn.example", "'/gateway/urlDomain'"),
         ("--set=gateway.service.type=Ingress", "'/gateway/service/type'"),
         ("--set=store.url=/data", "'/store/url'"),
         ("--set=aws.stsEndpoint=sts.amazonaws.com", "'/aws/stsEndpoint'"),

@@ -79,7 +79,19 @@ func invoke(m *Machine, w http.ResponseWriter, r *http.Request) {
 	}
 	request.DeadlineMs, _ = strconv.ParseInt(h.Get("Thaw-Deadline-Ms"), 10, 64)
 	request.RestoreMs, _ = strconv.ParseFloat(h.Get("Thaw-Restore-Ms"), 64)
+	streamed := frames{w: w}
+	if h.Get(modeHeader) == streaming {
+		request.Sink = streamed.piece
+	}
 	result, err := m.Invoke(request)
+	tail := ""
+	if h.Get("Thaw-Log-Type") == "Tail" {
+		tail = base64.StdEncoding.EncodeToString(result.LogTail)
+	}
+	if streamed.begun {
+		streamed.end(result, tail)
+		return
+	}
 	out := w.Header()
 	if result.Exited {
 		out.Set("Thaw-Instance", "exited")
@@ -92,10 +104,10 @@ func invoke(m *Machine, w http.ResponseWriter, r *http.Request) {
 		out.Set("Content-Type", result.ContentType)
 	}
 	if result.FunctionError {
-		out.Set("Thaw-Function-Error", "Unhandled")
+		out.Set("Thaw-Function-Error", unhandled)
 	}
-	if h.Get("Thaw-Log-Type") == "Tail" {
-		out.Set("Thaw-Log-Tail", base64.StdEncoding.EncodeToString(result.LogTail))
+	if tail != "" {
+		out.Set("Thaw-Log-Tail", tail)
 	}
 	out.Set("Content-Length", strconv.Itoa(len(result.Payload)))
 	w.Write(result.Payload)

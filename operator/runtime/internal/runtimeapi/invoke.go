@@ -27,6 +27,7 @@ type Request struct {
 	CognitoIdentity string
 	Start           string // how the instance came to be: warm, standby, slot, restore, cold
 	RestoreMs       float64
+	Sink            Sink // takes a response that is streamed; nil for one that is wanted whole
 }
 
 // Result is what became of it.
@@ -47,7 +48,11 @@ type Result struct {
 type invocation struct {
 	request   Request
 	began     time.Time
+	took      time.Duration
 	delivered bool
+	streaming bool // the runtime has begun to stream its response
+	pieces    chan piece
+	passed    int     // bytes of the response that went to the sink
 	first     bool    // of this instance
 	initMs    float64 // of the first invocation
 	maxMemMB  int
@@ -63,8 +68,7 @@ func (m *Machine) Invoke(r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	m.watchMemory(i)
-	took := time.Since(i.began)
+	m.attend(i)
 	p := m.cfg.Platform
 	p.Log.Drain()
 	if i.result.timedOut != "" {
@@ -73,7 +77,7 @@ func (m *Machine) Invoke(r Request) (Result, error) {
 	if i.result.note != "" {
 		p.Note(i.result.note)
 	}
-	p.Report(m.report(i, took))
+	p.Report(m.report(i))
 	i.result.LogTail = p.Log.Tail()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -82,23 +86,26 @@ func (m *Machine) Invoke(r Request) (Result, error) {
 	return i.result, i.result.lost
 }
 
-// watchMemory waits for the invocation's end.
-func (m *Machine) watchMemory(i *invocation) {
+// attend waits for the invocation's end, passes on what is streamed, and watches the memory.
+func (m *Machine) attend(i *invocation) {
 	tick := time.NewTicker(memoryTick)
 	defer tick.Stop()
 	for {
 		select {
 		case <-i.done:
 			return
+		case p := <-i.pieces:
+			i.passed += len(p.bytes)
+			i.request.Sink(p.contentType, p.bytes)
 		case <-tick.C:
 			m.cfg.Memory.MaxMB()
 		}
 	}
 }
 
-func (m *Machine) report(i *invocation, took time.Duration) logs.Invocation {
+func (m *Machine) report(i *invocation) logs.Invocation {
 	r := logs.Invocation{
-		Outcome: i.result.outcome, ID: i.request.ID, TraceID: i.request.TraceID, Duration: took, Produced: len(i.result.Payload), MaxMemMB: i.maxMemMB, Ended: i.result.Exited,
+		Outcome: i.result.outcome, ID: i.request.ID, TraceID: i.request.TraceID, Duration: i.took, Produced: i.passed + len(i.result.Payload), MaxMemMB: i.maxMemMB, Ended: i.result.Exited,
 	}
 	if i.request.Start == "cold" {
 		r.InitMs = i.initMs
@@ -122,7 +129,7 @@ func (m *Machine) accept(r Request) (*invocation, error) {
 	if r.DeadlineMs == 0 {
 		r.DeadlineMs = now.Add(r.Timeout).UnixMilli()
 	}
-	i := &invocation{request: r, began: now, kills: m.cfg.Memory.Kills(), done: make(chan struct{})}
+	i := &invocation{request: r, began: now, kills: m.cfg.Memory.Kills(), pieces: make(chan piece), done: make(chan struct{})}
 	i.timer = time.AfterFunc(r.Timeout, func() { m.timedOut(i) })
 	if !m.served {
 		i.first, i.initMs = true, m.initMs
@@ -138,6 +145,7 @@ func (m *Machine) accept(r Request) (*invocation, error) {
 func (m *Machine) end(r Result, next Phase) {
 	i := m.current
 	i.timer.Stop()
+	i.took = time.Since(i.began) // not when the last piece is taken
 	if i.maxMemMB = r.memoryMB; i.maxMemMB == 0 {
 		i.maxMemMB = m.cfg.Memory.MaxMB() // now: after a timeout the process is killed
 	}
@@ -186,10 +194,10 @@ func (m *Machine) RespondError(id string, payload []byte, errorType string) erro
 	return m.settle(id, "InvocationErrorResponse", Result{Payload: payload, FunctionError: true, outcome: logs.Outcome{Status: logs.Error, ErrorType: errorType}})
 }
 
-// RespondTooLarge settles an invocation whose answer exceeds MaxPayload. The runtime's post counts as accepted: Lambda answers 413,
+// RespondTooLarge settles an invocation whose answer exceeds the limit. The runtime's post counts as accepted: Lambda answers 413,
 // of which awslambdaric dies, and with it the next invocation.
-func (m *Machine) RespondTooLarge(id string) error {
-	f := Failure{Type: "Function.ResponseSizeTooLarge", Message: fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", MaxPayload)}
+func (m *Machine) RespondTooLarge(id string, limit int) error {
+	f := Failure{Type: "Function.ResponseSizeTooLarge", Message: fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", limit)}
 	return m.RespondFailure(id, f)
 }
 
@@ -201,12 +209,27 @@ func (m *Machine) RespondFailure(id string, f Failure) error {
 func (m *Machine) settle(id, to string, r Result) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.addressed(id, to); err != nil {
+		return err
+	}
+	m.end(r, Ready)
+	return nil
+}
+
+// addressed says what is wrong with a word about an invocation that is not the current one. The caller holds the lock.
+func (m *Machine) addressed(id, to string) error {
 	switch {
 	case m.current != nil && m.current.delivered && m.current.request.ID == id:
-		m.end(r, Ready)
 		return nil
 	case m.current == nil && (id == m.lastID || m.lastID == ""), m.current != nil && !m.current.delivered:
 		return m.notAllowed(to)
 	}
 	return apiError{400, "InvalidRequestID", "Invalid request ID"}
+}
+
+// Reported waits until the log of the last invocation is closed.
+func (m *Machine) Reported() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.until(context.Background(), func() bool { return !m.finishing })
 }

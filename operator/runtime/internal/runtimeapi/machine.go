@@ -286,7 +286,7 @@ func (m *Machine) Next(ctx context.Context) (*Request, error) {
 	case m.phase == Restoring:
 		m.restored(logs.Outcome{Status: logs.Success})
 		m.to(Ready)
-	case m.phase == SnapshotReady && m.atRestore, m.phase == Busy && m.current.delivered, m.over():
+	case m.phase == SnapshotReady && m.atRestore, m.over(), m.phase == Busy && m.current.delivered && !m.settles(ctx, m.current):
 		return nil, m.notAllowed("Ready")
 	}
 	ok := m.until(ctx, func() bool { return m.over() || m.phase == Busy && !m.current.delivered })

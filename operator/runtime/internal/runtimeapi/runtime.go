@@ -61,18 +61,28 @@ const (
 	errorBodyHeader    = "Lambda-Runtime-Function-Error-Body" // base64
 )
 
-// respond takes a response in one piece or streamed. Either is passed on whole.
+// respond takes a response in one piece or streamed. A streamed one is passed on as it comes where the caller wants it so, else whole.
 func respond(m *Machine, r *http.Request) error {
-	id := r.PathValue("id")
-	if mode := r.Header.Get(responseModeHeader); mode != "" && mode != "streaming" {
+	id, mode := r.PathValue("id"), r.Header.Get(responseModeHeader)
+	take, limit := func(body io.Reader) ([]byte, error) { return readUpTo(body, MaxPayload) }, MaxPayload
+	switch mode {
+	case "":
+	case "streaming":
+		s, err := m.OpenStream(id, r.Header.Get("Content-Type"))
+		if err != nil {
+			return err
+		}
+		take, limit = s.take, s.limit()
+	default:
 		f := Failure{Type: "Runtime.InvalidResponseModeHeader", Message: "Invalid function response mode"}
 		return settled(m.RespondFailure(id, f), apiError{400, "InvalidFunctionResponseMode", f.Message})
 	}
-	body, err := readAll(r)
+	body, err := take(r.Body)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return m.RespondTooLarge(id)
+		return m.RespondTooLarge(id, limit)
 	case err != nil:
+		m.awaitEnd(id)
 		f := Failure{Type: "Runtime.TruncatedResponse", Message: "The response ended early: " + err.Error()}
 		return settled(m.RespondFailure(id, f), apiError{400, "TruncatedHTTPRequest", "HTTP request detected as truncated"})
 	}
@@ -100,10 +110,12 @@ func streamedError(kind, body string) []byte {
 
 var errTooLarge = errors.New("too large")
 
-func readAll(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, MaxPayload+1))
-	if err == nil && len(body) > MaxPayload {
-		io.Copy(io.Discard, r.Body) // or the runtime sees a reset, not the answer
+func readAll(r *http.Request) ([]byte, error) { return readUpTo(r.Body, MaxPayload) }
+
+func readUpTo(r io.Reader, limit int) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	if err == nil && len(body) > limit {
+		io.Copy(io.Discard, r) // or the runtime sees a reset, not the answer
 		return nil, errTooLarge
 	}
 	return body, err

@@ -123,6 +123,7 @@ func (s Supervisor) Run(args []string) int {
 		function.kill()
 	}
 	stopControl(answerLimit)
+	machine.Reported()
 	log.Drain()
 	if why != nil {
 		return 1

@@ -284,6 +284,74 @@ func TestAwslambdaricWithASlowHook(t *testing.T) {
 	}
 }
 
+// streamingRuntime is a runtime that streams what the event asks for, and then ends or goes on for ever.
+const streamingRuntime = `
+import http.client, json, os, time
+api = os.environ["AWS_LAMBDA_RUNTIME_API"]
+def call(method, path):
+    c = http.client.HTTPConnection(api)
+    c.request(method, "/2018-06-01/runtime/invocation/" + path)
+    return c.getresponse()
+def pieces(event):
+    for _ in range(event["pieces"]): yield b"x" * 65536
+    if event.get("exit"):
+        while not os.path.exists(event["when"]): time.sleep(0.01)
+        os._exit(event["exit"])
+    while event.get("endless"): yield b"x" * 65536
+while True:
+    r = call("GET", "next")
+    event, id = json.loads(r.read()), r.headers["Lambda-Runtime-Aws-Request-Id"]
+    c = http.client.HTTPConnection(api)
+    c.request("POST", f"/2018-06-01/runtime/invocation/{id}/response", pieces(event), {"Lambda-Runtime-Function-Response-Mode": "streaming"}, encode_chunked=True)
+    c.getresponse().read()
+`
+
+// streamingProcess runs it, and invokes it with an answer that comes in pieces.
+func streamingProcess(t *testing.T, event string, headers ...string) (*initProcess, *http.Response) {
+	t.Helper()
+	python := os.Getenv("THAW_TEST_RIC")
+	if python == "" {
+		t.Skip("THAW_TEST_RIC names no Python")
+	}
+	p := startInit(t, []string{"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand"}, python, "-c", streamingRuntime)
+	p.want("GET", "state?wait=20", "", 200, `"phase":"ready"`)
+	r, _ := http.NewRequest("POST", p.url+"invoke", strings.NewReader(event))
+	headers = append(headers, "Authorization", "Bearer secret", "Thaw-Request-Id", "r1", "Thaw-Response-Mode", "streaming")
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { res.Body.Close() })
+	return p, res
+}
+
+func TestAProcessThatEndsWhileItStreams(t *testing.T) {
+	arrived := filepath.Join(t.TempDir(), "arrived")
+	p, res := streamingProcess(t, `{"pieces": 1, "exit": 5, "when": "`+arrived+`"}`)
+	os.WriteFile(arrived, nil, 0o600)
+	b, err := io.ReadAll(res.Body)
+	_, ending, _ := strings.Cut(string(b), "\x00\x00\x00\x00")
+	if err != nil || !strings.Contains(ending, "Runtime.ExitError") || !strings.Contains(ending, "exit status 5") || !strings.Contains(ending, `"exited":true`) {
+		t.Errorf("%d bytes, %v: %s", len(b), err, ending)
+	}
+	if code := p.ends(); code != 1 || p.reason().Type != "Runtime.ExitError" {
+		t.Errorf("%d %+v", code, p.reason())
+	}
+}
+
+func TestACallerWhoDoesNotReadKeepsNobodyAlive(t *testing.T) {
+	p, _ := streamingProcess(t, `{"pieces": 1, "endless": true}`, "Thaw-Timeout-Ms", "500")
+	if code := p.ends(); code != 1 || p.reason().Type != "Sandbox.Timedout" {
+		t.Errorf("%d %+v", code, p.reason())
+	}
+	if out := p.out.String(); !strings.Contains(out, "END RequestId: r1\nREPORT RequestId: r1\tDuration: 5") {
+		t.Error(out)
+	}
+}
+
 // botocoreFunction makes a client while it is initialised, as functions do, and asks with what credentials it would sign.
 const botocoreFunction = `
 import botocore.session

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from thaw.gateway import answers, arns
+from thaw.gateway import answers, arns, eventstream
 from thaw.gateway.asyncinvoke import AsyncInvokes, Job
+from thaw.gateway.downstream import Downstream
+from thaw.gateway.frames import Write
 from thaw.gateway.invoke import Call, Invoker, Outcome
 from thaw.gateway.operations.call import ApiCall, Handlers
 from thaw.gateway.reading import parse_json
@@ -32,18 +34,34 @@ class InvocationOperations:
 
     def handlers(self) -> Handlers:
         """By operation."""
-        return {"Invoke": self.invoke}
+        return {"Invoke": self.invoke, "InvokeWithResponseStream": self.invoke_streaming}
 
     async def invoke(self, call: ApiCall) -> web.StreamResponse:
         """Invoke: RequestResponse, Event or DryRun."""
         kind = call.parameters.get("InvocationType", "RequestResponse")
-        payload = await _payload(call.request, ASYNC_LIMIT if kind == "Event" else SYNC_LIMIT)
-        named = call.named
-        look = self.targets.resolve if kind == "DryRun" else self.targets.invoked
-        target = await look(call.namespace, named.function, named.qualifier)
+        target, asked = await self._asked(call, ASYNC_LIMIT if kind == "Event" else SYNC_LIMIT)
         if kind == "DryRun":
-            return web.Response(status=204, headers={"X-Amz-Executed-Version": target.qualifier, **NOT_STARTED})
-        asked = Call(
+            return _dry_run(target)
+        if kind == "Event":
+            self._accept(target, call.named.qualifier, asked)
+            return web.Response(status=202, headers=NOT_STARTED)
+        return _answer(await self.invoker.invoke(target, asked))
+
+    async def invoke_streaming(self, call: ApiCall) -> web.StreamResponse:
+        """InvokeWithResponseStream: RequestResponse or DryRun."""
+        target, asked = await self._asked(call, SYNC_LIMIT)
+        if call.parameters.get("InvocationType") == "DryRun":
+            return _dry_run(target)
+        answer = _EventStream(call)
+        return await answer.end(await self.invoker.invoke(target, replace(asked, stream=answer.begin)))
+
+    async def _asked(self, call: ApiCall, limit: int) -> tuple[Target, Call]:
+        """What is invoked, and with what."""
+        payload, named = await _payload(call.request, limit), call.named
+        dry = call.parameters.get("InvocationType") == "DryRun"
+        look = self.targets.resolve if dry else self.targets.invoked
+        target = await look(call.namespace, named.function, named.qualifier)
+        return target, Call(
             request_id=call.request_id,
             payload=payload,
             arn=self.arns.function(named.function, named.qualifier),
@@ -51,10 +69,6 @@ class InvocationOperations:
             client_context=_client_context(call.parameters.get("ClientContext", "")),
             trace_id=call.request.headers.get("X-Amzn-Trace-Id", ""),
         )
-        if kind == "Event":
-            self._accept(target, named.qualifier, asked)
-            return web.Response(status=202, headers=NOT_STARTED)
-        return _answer(await self.invoker.invoke(target, asked))
 
     def _accept(self, target: Target, qualifier: str, call: Call) -> None:
         async def run() -> Outcome:
@@ -65,16 +79,50 @@ class InvocationOperations:
         self.events.accept(Job(target.namespace, target.function, target.qualifier, call.request_id, run, size))
 
 
+class _EventStream:
+    """An answer of events: the pieces, and how the invocation ended. What is not streamed is one piece."""
+
+    def __init__(self, call: ApiCall) -> None:
+        self._down = Downstream(call.request, call.request_id)
+
+    async def begin(self, outcome: Outcome) -> Write:
+        await self._down.begin(200, {**_headers(outcome), "Content-Type": eventstream.CONTENT_TYPE})
+        return self._piece
+
+    async def end(self, outcome: Outcome) -> web.StreamResponse:
+        if self._down.response is None:
+            await self.begin(outcome)
+        failed = bool(outcome.function_error)
+        if outcome.payload and not failed:
+            await self._piece(outcome.payload)
+        ending = eventstream.invoke_complete(
+            error_code=outcome.function_error,
+            error_details=outcome.payload.decode(errors="replace") if failed else "",
+            log_result=outcome.log_tail,
+        )
+        await self._down.write(ending)
+        return await self._down.end()
+
+    async def _piece(self, piece: bytes) -> None:
+        await self._down.write(eventstream.payload_chunk(piece))
+
+
 def _answer(outcome: Outcome) -> web.Response:
-    headers = {
-        "X-Amz-Executed-Version": outcome.version,
-        **start_headers(outcome.start, outcome.restore_ms, outcome.fallback),
-    }
+    headers = _headers(outcome)
     if outcome.function_error:
         headers["X-Amz-Function-Error"] = outcome.function_error
     if outcome.log_tail:
         headers["X-Amz-Log-Result"] = outcome.log_tail
     return web.Response(body=outcome.payload, headers=headers, content_type="application/json")
+
+
+def _headers(outcome: Outcome) -> dict[str, str]:
+    start = start_headers(outcome.start, outcome.restore_ms, outcome.fallback)
+    return {"X-Amz-Executed-Version": outcome.version, **start}
+
+
+def _dry_run(target: Target) -> web.Response:
+    return web.Response(status=204, headers={"X-Amz-Executed-Version": target.qualifier, **NOT_STARTED})
 
 
 async def _payload(request: web.Request, limit: int) -> bytes:
