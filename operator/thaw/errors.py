@@ -112,10 +112,13 @@ class SnapshotUnfit(StoreError):
 class InvokeError(ThawError):
     """An error of the Lambda API.
 
-    :param status: HTTP status.
+    :param status: HTTP status; of an error that Lambda's model has, the one it has there.
     :param type: Lambda's error name, sent as ``x-amzn-errortype``.
+    :param reason: of TooManyRequestsException, which limit it was (``ThrottleReason`` of Lambda's model).
+    :param retry_after: seconds after which another try may help, sent as ``Retry-After``; 0 sends nothing.
     """
 
-    def __init__(self, status: int, type: str, message: str) -> None:
+    def __init__(self, status: int, type: str, message: str, *, reason: str = "", retry_after: int = 0) -> None:
         self.status, self.type, self.message = status, type, message
+        self.reason, self.retry_after = reason, retry_after
         super().__init__(f"{type} ({status}): {message}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from thaw.settings import Settings
 
 
@@ -15,6 +17,8 @@ class GatewaySettings(Settings):
 
     ``open`` leaves it to network policies and to the function; ``sigv4`` asks for an access key of that namespace.
     """
+    concurrent_executions: int = Field(default=1000, ge=1)
+    """Invocations that may run at a time in one namespace, over all gateways; reserved concurrency is taken off it."""
     publish_timeout: float = 20.0
     """How long PublishVersion waits for the operator to give a number."""
     drain_timeout: float = 30.0

@@ -125,5 +125,5 @@ def _authenticating(front: Front) -> Middleware:
 
 
 def _error(error: InvokeError) -> web.Response:
-    headers = {"x-amzn-errortype": error.type, **NOT_STARTED}
+    headers = answers.headers(error) | NOT_STARTED
     return web.json_response(answers.body(error), status=error.status, headers=headers)

@@ -256,7 +256,7 @@ async def test_deadline(world: World, lam: Lambda) -> None:
     world.schedule = False
     world.function()
     code, status, message = await refused(lam.invoke(FunctionName="fn"))
-    assert (code, status) == ("ServiceException", 503)
+    assert (code, status) == ("ServiceUnavailableException", 503)
     assert "0.3 s" in message
 
 

@@ -69,12 +69,10 @@ class FunctionOperations:
 
     async def list_functions(self, call: ApiCall) -> web.StreamResponse:
         """ListFunctions."""
-        all_versions = "FunctionVersion" in call.parameters
-        found = self.functions.list_all(call.namespace, all_versions=all_versions)
-        if all_versions:
-            names = [str(shape["FunctionName"]) for shape in found]
-            found = [v for name in names for v in await self.functions.versions(call.namespace, name)]
-        return call.page("Functions", found)
+        if call.parameters.get("MasterRegion"):
+            raise answers.unsupported("MasterRegion", "there is one region.")
+        everything = "FunctionVersion" in call.parameters
+        return call.page("Functions", await self.functions.list_all(call.namespace, all_versions=everything))
 
     async def list_versions(self, call: ApiCall) -> web.StreamResponse:
         """ListVersionsByFunction."""
