@@ -107,9 +107,15 @@ def precondition() -> InvokeError:
 
 
 def too_large(limit: int, operation: str) -> InvokeError:
-    """A body over the limit."""
+    """A payload over the limit."""
     text = f"Request must be smaller than {limit} bytes for the {operation} operation"
     return InvokeError(413, "RequestTooLargeException", text)
+
+
+def entity_too_large(limit: int, operation: str) -> InvokeError:
+    """A package over the limit: what Lambda's front answers, which is not in its model."""
+    text = f"Request must be smaller than {limit} bytes for the {operation} operation"
+    return InvokeError(413, "RequestEntityTooLargeException", text)
 
 
 def throttled(text: str, reason: str = "ConcurrentInvocationLimitExceeded") -> InvokeError:

@@ -30,6 +30,11 @@ class LambdaApi:
         self._handlers: dict[str, Handler] = {name: handle for group in groups for name, handle in group.items()}
         assert len(self._handlers) == sum(map(len, groups)), "an operation is in two groups"
 
+    @property
+    def operations(self) -> Mapping[str, Handler]:
+        """The operations that there are."""
+        return self._handlers
+
     def routes(self) -> list[web.RouteDef]:
         """All paths of AWS's model, with a slash at the end or without, and whatever else looks like one."""
         paths = [path + slash for path in self._at for slash in ("", "/")]

@@ -45,7 +45,7 @@ _OWN_BOUNDS = {"RoleArn", "Runtime", "EnvironmentVariableName", "MemorySize", "T
 async def parameters(operation: Operation, request: web.Request) -> Json:
     """The parameters by their names in the model; a payload is not among them.
 
-    :raises InvokeError: 400, naming the parameter that cannot be.
+    :raises InvokeError: 400 InvalidParameterValueException or SerializationException, naming what cannot be.
     """
     given = _outside_the_body(operation, request)
     if not operation.payload and operation.method in ("POST", "PUT", "PATCH"):
@@ -62,24 +62,31 @@ async def parameters(operation: Operation, request: web.Request) -> Json:
 async def body(request: web.Request) -> Json:
     """The body's JSON object; empty when there is no body.
 
-    :raises InvokeError: 400 InvalidRequestContentException.
+    :raises InvokeError: 400 SerializationException.
     """
     data = await request.read()
-    value = await parse_json(data) if data else {}
+    try:
+        value = await _parsed(data) if data else {}
+    except ValueError as e:
+        raise answers.bad_types(f"Could not parse request body into json: {e}") from e
     if not isinstance(value, dict):
-        raise answers.bad_content("Could not parse request body into json: it is no object")
+        raise answers.bad_types("Could not parse request body into json: it is no object")
     return {key: member for key, member in value.items() if member is not None}
 
 
 async def parse_json(data: bytes) -> Any:
-    """Parses JSON, off the loop when it takes long.
+    """Parses a payload, off the loop when it takes long.
 
     :raises InvokeError: 400 InvalidRequestContentException.
     """
     try:
-        return json.loads(data) if len(data) < _LARGE else await asyncio.to_thread(json.loads, data)
+        return await _parsed(data)
     except ValueError as e:
         raise answers.bad_content(f"Could not parse request body into json: {e}") from e
+
+
+async def _parsed(data: bytes) -> Any:
+    return json.loads(data) if len(data) < _LARGE else await asyncio.to_thread(json.loads, data)
 
 
 def _check_members(shape: StructureShape, members: Json) -> None:

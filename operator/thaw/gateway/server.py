@@ -80,7 +80,7 @@ def _reporting(front: Front) -> Middleware:
             log.warning("cluster said no", path=request.path, request_id=request[REQUEST_ID], error=str(e))
             response = _error(answers.from_cluster(e))
         except web.HTTPRequestEntityTooLarge:
-            response = _error(answers.too_large(BODY_LIMIT, "requested"))
+            response = _error(answers.entity_too_large(BODY_LIMIT, "requested"))
         except web.HTTPException as e:
             response = _error(
                 InvokeError(e.status, "UnknownOperationException", f"{e.reason}: {request.method} {request.path}")

@@ -106,7 +106,7 @@ async def test_a_member_of_a_newer_lambda_is_refused_by_name(world: World) -> No
 
 async def test_a_body_that_is_no_json(world: World) -> None:
     code, status, _ = await put(world, "/2015-03-31/functions/fn/configuration", b"{")
-    assert (code, status) == ("InvalidRequestContentException", 400)
+    assert (code, status) == ("SerializationException", 400)
 
 
 async def put(world: World, path: str, body: bytes) -> tuple[str, int, str]:

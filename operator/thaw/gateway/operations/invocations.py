@@ -36,6 +36,9 @@ class InvocationOperations:
 
     async def invoke(self, call: ApiCall) -> web.StreamResponse:
         """Invoke: RequestResponse, Event or DryRun."""
+        for absent in ("DurableExecutionName", "TenantId"):
+            if absent in call.parameters:
+                raise answers.unsupported(absent)
         kind = call.parameters.get("InvocationType", "RequestResponse")
         payload = await _payload(call.request, ASYNC_LIMIT if kind == "Event" else SYNC_LIMIT)
         named = call.named
