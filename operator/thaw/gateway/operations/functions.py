@@ -32,7 +32,9 @@ class FunctionOperations:
         }
 
     async def create(self, call: ApiCall) -> web.StreamResponse:
-        """CreateFunction."""
+        """CreateFunction: code as `Code.ZipFile` or `Code.ImageUri`, not from S3; names are lower case, of 63 characters
+        at the most, `Runtime` is one of the chart's, `Architectures` the cluster's, and `Role` may also name a Secret.
+        """
         named = call.named
         if named.qualifier:
             raise answers.invalid("FunctionName must not have a qualifier")
@@ -40,7 +42,7 @@ class FunctionOperations:
         return call.answer(await self.functions.create(call.namespace, body))
 
     async def get(self, call: ApiCall) -> web.StreamResponse:
-        """GetFunction."""
+        """GetFunction: `Code` has no `Location`: packages are not handed out."""
         named = call.named
         return call.answer(await self.functions.get(call.namespace, named.function, named.qualifier))
 
@@ -54,21 +56,23 @@ class FunctionOperations:
         return call.answer(await self.functions.update_configuration(call.namespace, call.named.function, call.body))
 
     async def update_code(self, call: ApiCall) -> web.StreamResponse:
-        """UpdateFunctionCode."""
+        """UpdateFunctionCode: `ZipFile` or `ImageUri`, not from S3."""
         return call.answer(await self.functions.update_code(call.namespace, call.named.function, call.body))
 
     async def publish(self, call: ApiCall) -> web.StreamResponse:
-        """PublishVersion."""
+        """PublishVersion: with `RevisionId`, what changes while it is published is seen too, and 412; that number is then
+        spent.
+        """
         return call.answer(await self.functions.publish(call.namespace, call.named.function, call.body))
 
     async def delete(self, call: ApiCall) -> web.StreamResponse:
-        """DeleteFunction: the model says 200 for functions of durable executions; all others are 204."""
+        """DeleteFunction: always 204; the model's 200 is of durable executions."""
         named = call.named
         await self.functions.delete(call.namespace, named.function, named.qualifier)
         return web.Response(status=204)
 
     async def list_functions(self, call: ApiCall) -> web.StreamResponse:
-        """ListFunctions."""
+        """ListFunctions: without `MasterRegion`."""
         if call.parameters.get("MasterRegion"):
             raise answers.unsupported("MasterRegion", "there is one region.")
         everything = "FunctionVersion" in call.parameters

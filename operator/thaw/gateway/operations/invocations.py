@@ -35,7 +35,9 @@ class InvocationOperations:
         return {"Invoke": self.invoke}
 
     async def invoke(self, call: ApiCall) -> web.StreamResponse:
-        """Invoke: RequestResponse, Event or DryRun."""
+        """Invoke: RequestResponse, Event or DryRun; `X-Thaw-Start` says how the instance was started. Not taken:
+        `TenantId`, `DurableExecutionName`.
+        """
         for absent in ("DurableExecutionName", "TenantId"):
             if absent in call.parameters:
                 raise answers.unsupported(absent)
