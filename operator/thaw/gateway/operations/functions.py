@@ -32,8 +32,8 @@ class FunctionOperations:
         }
 
     async def create(self, call: ApiCall) -> web.StreamResponse:
-        """CreateFunction: code as `Code.ZipFile` or `Code.ImageUri`, not from S3; names are lower case, of 63 characters
-        at the most, `Runtime` is one of the chart's, `Architectures` the cluster's, and `Role` may also name a Secret.
+        """CreateFunction: code as `Code.ZipFile` or `Code.ImageUri`, not from S3; names are lower case, at most 63
+        characters long; `Runtime` is one of the chart's, `Architectures` the cluster's; `Role` may also name a Secret.
         """
         named = call.named
         if named.qualifier:
@@ -60,9 +60,7 @@ class FunctionOperations:
         return call.answer(await self.functions.update_code(call.namespace, call.named.function, call.body))
 
     async def publish(self, call: ApiCall) -> web.StreamResponse:
-        """PublishVersion: with `RevisionId`, what changes while it is published is seen too, and 412; that number is then
-        spent.
-        """
+        """PublishVersion: with `RevisionId`, a change meanwhile is seen too: 412, and that number is spent."""
         return call.answer(await self.functions.publish(call.namespace, call.named.function, call.body))
 
     async def delete(self, call: ApiCall) -> web.StreamResponse:
