@@ -170,21 +170,18 @@ async def test_what_the_api_makes_is_an_ordinary_manifest(world: World, front: F
 
 async def test_an_alias_that_git_holds_is_not_moved(world: World, front: Front, crds: Kubectl) -> None:  # noqa: F811
     """autoPublishAlias publishes, leaves the alias, and says so; until Git moves it."""
-    await world.function("fn", autoPublishAlias="live")
-
-    async def at(version: str) -> bool:
-        found = await world.all(FUNCTION_ALIAS)
-        return bool(found) and found[0]["spec"]["functionVersion"] == version
-
-    await world.eventually("the first version", lambda: at("1"))
-    crds("delete", "fna", "--all", "-n", world.namespace)
+    await world.function("fn")
+    await front("publish_version", FunctionName="fn")
+    await active(front, "fn", "1")
     crds("apply", *FLUX, "-f", "-", stdin=alias(world, "1"))
-    await front("update_function_configuration", FunctionName="fn", Timeout=9)
+    change = {"spec": {"autoPublishAlias": "live", "timeout": 9}}
+    await world.kube.patch(FUNCTION, world.namespace, "fn", change)
     held = (
         "version 2 is not given to FunctionAlias fn-live: its spec.functionVersion is managed by kustomize-controller"
     )
     assert await condition(world, "AliasHeld") == held
-    assert await at("1")
+    (found,) = await world.all(FUNCTION_ALIAS)
+    assert found["spec"]["functionVersion"] == "1"
     events = await world.all(EVENT)
     assert [e["message"] for e in events if e["reason"] == "ManagedElsewhere"] == [held]
     moved = front("update_alias", FunctionName="fn", Name="live", FunctionVersion="2")
