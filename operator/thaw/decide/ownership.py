@@ -62,10 +62,7 @@ def first_declared(item: Mapping[str, Any], patch: Mapping[str, Any]) -> Declare
 
 def declared_by(item: Mapping[str, Any], path: Path) -> str:
     """Who declares a field, or one below it; empty when nobody does."""
-    meta = item["metadata"]
-    owners = (e for e in meta.get("managedFields", []) if _declares(e, meta) and _holds(e.get("fieldsV1", {}), path))
-    declaring = (e for e in owners if e["operation"] == "Apply" or _was_applied(item, path))
-    return next((str(e["manager"]) for e in declaring), "")
+    return next(_declaring(item, path), "")
 
 
 def deployed_by(item: Mapping[str, Any]) -> str:
@@ -73,8 +70,7 @@ def deployed_by(item: Mapping[str, Any]) -> str:
 
     Who applies by kubectl does not watch what becomes of it.
     """
-    manager = declared_by(item, ("spec",))
-    return "" if manager.startswith("kubectl") else manager
+    return next((m for m in _declaring(item, ("spec",)) if not m.startswith("kubectl")), "")
 
 
 def changes(before: Mapping[str, Any], patch: Mapping[str, Any], at: Path = ()) -> Iterator[Path]:
@@ -91,6 +87,14 @@ def written(item: Mapping[str, Any], path: Path) -> str:
     """When a field was last written, RFC 3339, by whoever owns it; empty when that is not known."""
     entries = item["metadata"].get("managedFields", [])
     return max((e.get("time", "") for e in entries if _holds(e.get("fieldsV1", {}), path)), default="")
+
+
+def _declaring(item: Mapping[str, Any], path: Path) -> Iterator[str]:
+    meta = item["metadata"]
+    for entry in meta.get("managedFields", []):
+        owns = _declares(entry, meta) and _holds(entry.get("fieldsV1", {}), path)
+        if owns and (entry["operation"] == "Apply" or _was_applied(item, path)):
+            yield str(entry["manager"])
 
 
 def _declares(entry: Mapping[str, Any], meta: Mapping[str, Any]) -> bool:

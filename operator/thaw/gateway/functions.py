@@ -198,7 +198,7 @@ class Functions:
 
             def settled() -> bool | None:
                 seen = self.watch.function(namespace, name)
-                return True if seen is None or seen.status.state not in (None, "Pending") else None
+                return True if seen is not None and seen.status.state not in (None, "Pending") else None
 
             await self.watch.until(settled, _SETTLING)
             raw = await self.read(namespace, name, changed=True)

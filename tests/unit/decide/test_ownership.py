@@ -102,6 +102,7 @@ def test_defaults_that_a_deployer_never_wrote_are_not_its_own() -> None:
 )
 def test_who_would_make_it_anew(manager: str, deployer: str) -> None:
     assert ownership.deployed_by(item(entry(manager))) == deployer
+    assert ownership.deployed_by(item(entry("kubectl"), entry(manager))) == deployer
 
 
 def test_when_a_field_was_written() -> None:

@@ -33,6 +33,16 @@ async def test_waiters_for_a_change(world: World, lam: Lambda, name: str) -> Non
     assert (await lam.get_function_configuration(FunctionName="fn"))["LastUpdateStatus"] == "Successful"
 
 
+async def test_a_change_waits_for_the_operator_to_have_seen_the_function(world: World, lam: Lambda) -> None:
+    world.kube.hooks.clear()
+    world.function()
+    change = asyncio.create_task(lam.update_function_configuration(FunctionName="fn", Timeout=9))
+    await asyncio.sleep(0.1)
+    assert not change.done()
+    await world.kube.patch(kinds.FUNCTION, NAMESPACE, "fn", {"status": {"state": "Active"}})
+    assert (await change)["Timeout"] == 9
+
+
 async def test_a_change_is_in_progress_until_the_operator_has_seen_it(world: World, lam: Lambda) -> None:
     await lam.create_function(**arguments())
     await lam.publish_version(FunctionName="fn")

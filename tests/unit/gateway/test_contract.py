@@ -253,6 +253,7 @@ ERRORS: list[tuple[str, dict[str, Any], str, str, Prepare | None]] = [
     ("ListAliases", NOT_THERE, "ResourceNotFoundException", NEVER, None),
     ("TagResource", {"Resource": NEVER, "Tags": {"a": "b"}}, "ResourceNotFoundException", NEVER, None),
     ("TagResource", {"Resource": ARN + ":1", "Tags": {"a": "b"}}, "InvalidParameterValueException", ARN, None),
+    ("TagResource", {"Resource": ARN, "Tags": {"": "b"}}, "InvalidParameterValueException", "or equal to 1", None),
     ("TagResource", {"Resource": ARN, "Tags": {"aws:a": "b"}}, "InvalidParameterValueException", "aws:", None),
     ("TagResource", {"Resource": ARN, "Tags": {str(n): "" for n in range(50)}}, "InvalidParameterValueException",
      "50 tags", None),

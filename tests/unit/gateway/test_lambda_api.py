@@ -123,7 +123,6 @@ async def test_image_function(world: World, lam: Lambda) -> None:
         ({"Tags": {"aws:a": "b"}}, "must not begin with aws:"),
         ({"Tags": {f"k{n}": "" for n in range(51)}}, "50 tags"),
         ({"Tags": {"a": "x" * 257}}, "less than or equal to 256"),
-        ({"Tags": {"": "x"}}, "greater than or equal to 1"),
         ({"Code": {"S3Bucket": "bucket", "S3Key": "key"}}, "Code.S3Bucket"),
         ({"Runtime": "python2.7"}, "runtime"),
         ({"Code": {"ZipFile": b"no zip"}}, "unzip"),
