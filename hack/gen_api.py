@@ -43,7 +43,8 @@ what differs. Written by `hack/gen_api.py`.
 - **Lists** have 50 items a page at the most, in order of names and numbers; a marker stands while items come and go.
 - **Errors that Lambda's model does not have** are AWS's common ones: `503 ServiceUnavailableException` (no instance
   in time), `501 NotImplementedException`, `404 UnknownOperationException`, `400 SerializationException`, `413
-  RequestEntityTooLargeException`, and those of signatures. A `Failed` version is `502 InvalidRuntimeException`.
+  RequestEntityTooLargeException`, and those of signatures and tokens. A `Failed` version is `502
+  InvalidRuntimeException`.
 
 """
 

@@ -22,6 +22,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class ThawError(Exception):
     """Root of all errors raised on purpose."""
@@ -114,11 +116,13 @@ class InvokeError(ThawError):
 
     :param status: HTTP status; of an error that Lambda's model has, the one it has there.
     :param type: Lambda's error name, sent as ``x-amzn-errortype``.
-    :param reason: of TooManyRequestsException, which limit it was (``ThrottleReason`` of Lambda's model).
-    :param retry_after: seconds after which another try may help, sent as ``Retry-After``; 0 sends nothing.
+    :param reason: the member ``Reason`` of TooManyRequestsException.
+    :param headers: further ones of the answer.
     """
 
-    def __init__(self, status: int, type: str, message: str, *, reason: str = "", retry_after: int = 0) -> None:
+    def __init__(
+        self, status: int, type: str, message: str, *, reason: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
         self.status, self.type, self.message = status, type, message
-        self.reason, self.retry_after = reason, retry_after
+        self.reason, self.headers = reason, headers or {}
         super().__init__(f"{type} ({status}): {message}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 from thaw import errors
@@ -21,8 +22,7 @@ def body(error: InvokeError) -> dict[str, Any]:
 
 def headers(error: InvokeError) -> dict[str, str]:
     """What an error says in headers."""
-    shown = {"x-amzn-errortype": error.type}
-    return shown | ({"Retry-After": str(error.retry_after)} if error.retry_after else {})
+    return {"x-amzn-errortype": error.type, **error.headers}
 
 
 @functools.cache
@@ -123,9 +123,34 @@ def throttled(text: str, reason: str = "ConcurrentInvocationLimitExceeded") -> I
 
     :param reason: a ``ThrottleReason`` of Lambda's model.
     """
+    later = {"Retry-After": str(RETRY_AFTER)}
+    return InvokeError(429, "TooManyRequestsException", f"Rate Exceeded. {text}", reason=reason, headers=later)
+
+
+def called_too_often(why: str, wait: float) -> InvokeError:
+    """The caller's own limit.
+
+    :param wait: seconds until another request would be answered.
+    """
     return InvokeError(
-        429, "TooManyRequestsException", f"Rate Exceeded. {text}", reason=reason, retry_after=RETRY_AFTER
+        429,
+        "TooManyRequestsException",
+        f"Rate exceeded. {why}",
+        reason="CallerRateLimitExceeded",
+        headers={"Retry-After": str(math.ceil(wait))},
     )
+
+
+def denied(who: str, action: str, resource: str, why: str) -> InvokeError:
+    """The caller is known and may not, in AWS's words."""
+    text = f"User: {who} is not authorized to perform: {action} on resource: {resource} because {why}"
+    return InvokeError(403, "AccessDeniedException", text)
+
+
+def bad_token(why: str) -> InvokeError:
+    """A bearer token that proves nothing."""
+    text = f"The bearer token included in the request is invalid: {why}"
+    return InvokeError(401, "UnrecognizedClientException", text, headers={"WWW-Authenticate": "Bearer"})
 
 
 def no_instance(seconds: float, reason: str) -> InvokeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from thaw.gateway import server
@@ -11,6 +12,9 @@ from thaw.gateway.admission import Admission
 from thaw.gateway.aliases import Aliases
 from thaw.gateway.arns import Arns
 from thaw.gateway.asyncinvoke import AsyncInvokes
+from thaw.gateway.auth.access import Access
+from thaw.gateway.auth.keys import Refusals
+from thaw.gateway.auth.reviews import Reviews
 from thaw.gateway.fallbacks import Fallbacks
 from thaw.gateway.functioncontrol import FunctionControl
 from thaw.gateway.functions import Functions
@@ -53,6 +57,11 @@ class Gateway:
     control: FunctionControl
     agents: Agents
     kube: Kube
+    refusals: Refusals
+
+    def runs(self) -> tuple[Coroutine[object, object, None], ...]:
+        """What must run for ever, beside the watches, once they have begun."""
+        return self.leases.run(), self.pools.run(), self.usage.run(), self.refusals.run()
 
     async def close(self, drain: float) -> None:
         """Ends what runs, deletes the instances and the Lease."""
@@ -119,7 +128,12 @@ def assemble(
         ),
         InvocationOperations(targets, Invoker(pools, control, metrics), events, arns),
     )
-    api = LambdaApi([group.handlers() for group in groups])
-    proxy = Proxy(targets=targets, pools=pools, metrics=metrics)
-    front = server.Front(api, proxy, watch.keys, metrics, open_http=settings.http_auth == "open")
-    return Gateway(front, watch, pools, usage, leases, events, control, agents, kube)
+    reviews = Reviews(kube, settings.token_audiences)
+    access = Access(keys=watch.keys, reviews=reviews, arns=arns, limits=settings.limits)
+    refusals = Refusals(told)
+    watch.keys.on_refused.append(refusals.tell)
+    api = LambdaApi([group.handlers() for group in groups], access, arns)
+    guard = None if settings.http_auth == "open" else access
+    proxy = Proxy(targets=targets, pools=pools, metrics=metrics, arns=arns, access=guard)
+    front = server.Front(api, proxy, access, metrics)
+    return Gateway(front, watch, pools, usage, leases, events, control, agents, kube, refusals)

@@ -16,6 +16,8 @@ from thaw.gateway.model import Operation
 
 FRONT = {
     "AccessDeniedException",
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
     "InvalidSignatureException",
     "MissingAuthenticationTokenException",
     "NotImplementedException",
