@@ -114,7 +114,7 @@ class SnapshotUnfit(StoreError):
 class InvokeError(ThawError):
     """An error of the Lambda API.
 
-    :param status: HTTP status.
+    :param status: HTTP status; of an error that Lambda's model has, the one it has there.
     :param type: Lambda's error name, sent as ``x-amzn-errortype``.
     :param reason: the member ``Reason`` of TooManyRequestsException.
     :param headers: further ones of the answer.

@@ -13,6 +13,10 @@ RUNTIME_CLASS = "thaw"
 SYSTEM_NAMESPACE = "thaw-system"
 LATEST = "$LATEST"
 
+MANAGER_OPERATOR = "thaw-operator"
+"""Field managers of what each program writes; whatever begins with ``thaw-`` is Thaw itself (decide/ownership.py)."""
+MANAGER_GATEWAY = "thaw-gateway"
+
 FUNCTION_CONTAINER = "function"
 CONTROL_PORT = 8270
 AGENT_PORT = 8440

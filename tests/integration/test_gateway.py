@@ -103,7 +103,7 @@ async def front(
     api_port, control_port = unused_tcp_port_factory(), unused_tcp_port_factory()
     with monkeypatch.context() as only_here:
         as_gateway(world, crds, tmp_path, only_here)
-        kube = await Kube.connect()
+        kube = await Kube.connect(names.MANAGER_GATEWAY)
     token = tmp_path / "token"
     settings = GatewaySettings(namespace=world.system, agent_token_path=str(token), pod_name="gw-1")
     gateway = assemble(

@@ -20,11 +20,16 @@ STALLED = "Stalled"
 RECYCLED = "Recycled"
 """Beside kstatus: how the latest attempt went to make a version's snapshot anew; Unknown while it is under way."""
 
+DANGLING = "Dangling"
+"""Beside kstatus, of a Function: its spec speaks of versions or aliases that do not exist. Only while true."""
+ALIAS_HELD = "AliasHeld"
+"""Beside kstatus, of a Function: somebody else declares where the alias of autoPublishAlias is. Only while true."""
+
 
 class Condition(Model):
     """One observation of one aspect, as ``metav1.Condition``."""
 
-    type: str = Field(description="Which aspect: Ready, Reconciling, Stalled or Recycled.")
+    type: str = Field(description="Which aspect: Ready, Reconciling, Stalled, Recycled, Dangling or AliasHeld.")
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     reason: str = Field(description="A word for programs: why it holds or not.")
     message: str = Field(default="", description="A sentence for people.")
@@ -92,6 +97,23 @@ def mark_recycled(
         observed_generation=generation,
     )
     return _with(conditions, recycled)
+
+
+def mark_while(
+    conditions: Sequence[Condition], type_: str, reason: str, message: str, *, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """An aspect that is there only while it is true: an empty message takes it away."""
+    if not message:
+        return _without(conditions, type_)
+    true = Condition(
+        type=type_,
+        status="True",
+        reason=reason,
+        message=message,
+        last_transition_time=now,
+        observed_generation=generation,
+    )
+    return _with(conditions, true)
 
 
 def _pair(

@@ -90,6 +90,11 @@ Sha256Hex = Annotated[str, Field(max_length=64), _pattern("^[0-9a-f]{64}$", "mus
 VersionNumber = Annotated[
     str, Field(max_length=19), _pattern("^[0-9]+$", "must be a version's number, in quotation marks: e.g. '3'")
 ]
+AliasTarget = Annotated[
+    str,
+    Field(max_length=19),
+    _pattern("^([$]LATEST|[0-9]+)$", "must be a version's number, in quotation marks: e.g. '3', or $LATEST"),
+]
 _FUNCTION_NAME = (
     "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
     "must be a Function's name: lower-case letters, digits and -",
@@ -144,6 +149,9 @@ _FREE_PATH = (
 _PROVISIONED = "k.matches(r'^[A-Za-z0-9_-]{1,128}$')"
 _QUALIFIED = "k.matches(r'^([$]LATEST|[A-Za-z0-9_-]{1,128})$')"
 _URL_QUALIFIED = "k.matches(r'^([$]LATEST|[A-Za-z0-9_-]{1,128})$') && !k.matches(r'^[0-9]+$')"
+_UNWEIGHTED = "!has(self.additionalVersionWeights)"
+_LATEST_ALONE = f"self.functionVersion != '$LATEST' || {_UNWEIGHTED} || self.additionalVersionWeights.size() == 0"
+_TWO_VERSIONS = f"{_UNWEIGHTED} || !(self.functionVersion in self.additionalVersionWeights)"
 _TAG = "k.size() >= 1 && k.size() <= 128 && !k.startsWith('aws:')"
 _CREDENTIALED = "!self.allowCredentials || !self.allowOrigins.exists(o, o == '*')"
 _SIDE_BY_SIDE = "self.all(a, !self.exists(b, b.mountPath.startsWith(a.mountPath + '/')))"
@@ -665,6 +673,11 @@ class FunctionVersionStatus(Model):
 class FunctionAliasSpec(Model):
     """A name for a version."""
 
+    model_config = _object(
+        _rule(_LATEST_ALONE, "additionalVersionWeights need a published version in functionVersion, not $LATEST"),
+        _rule(_TWO_VERSIONS, "additionalVersionWeights must name another version than functionVersion"),
+    )
+
     function_name: Annotated[
         str,
         Field(min_length=1, max_length=63),
@@ -682,7 +695,7 @@ class FunctionAliasSpec(Model):
         description="The alias's name, as callers write it: function:name. Letters, digits, - and _, not digits "
         "alone. It never changes."
     )
-    function_version: VersionNumber = Field(description="The version's number.")
+    function_version: AliasTarget = Field(description="The version's number, or $LATEST.")
     description: str = Field(default="", max_length=256, description="For people.")
     additional_version_weights: Annotated[
         dict[str, Annotated[float, Field(ge=0, le=1)]],

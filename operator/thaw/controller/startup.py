@@ -76,7 +76,7 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     """Connects, starts what runs beside the handlers, and makes the default access key."""
     configure(settings)
     options: OperatorSettings = memo.options
-    kube, wakes = await connect_with_retry(), Wakes()
+    kube, wakes = await connect_with_retry(names.MANAGER_OPERATOR), Wakes()
     nodes_before: list[Nodes] = []
     context = Context(
         kube,

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 async def run(settings: OperatorSettings) -> int:
     """Asks until every node that has an agent has answered; the exit status says whether all did."""
-    kube, agents = await connect_with_retry(), Agents(settings.agent_token_path)
+    kube, agents = await connect_with_retry(names.MANAGER_OPERATOR), Agents(settings.agent_token_path)
     try:
         left = await _every_node(kube, agents, settings)
         if left:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thaw import names
 from thaw.decide.observed import ObservedAlias
 from thaw.decide.plan import Mood, Plan, marked, told
 
@@ -23,7 +24,7 @@ def decide(seen: ObservedAlias) -> Plan:
         return Plan(released=True)
     mood: Mood
     named = (spec.function_version, *spec.additional_version_weights)
-    exist = {str(v.number) for v in seen.versions if v.number and not v.deleting}
+    exist = {names.LATEST, *(str(v.number) for v in seen.versions if v.number and not v.deleting)}
     missing = [number for number in named if number not in exist]
     if seen.function is None or seen.function.metadata.deletion_timestamp is not None:
         mood, reason, message = "stuck", "FunctionMissing", f"Function {spec.function_name} does not exist"

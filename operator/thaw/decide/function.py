@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from thaw import names
+from thaw.api.conditions import ALIAS_HELD, DANGLING, Condition, mark_while
 from thaw.api.v1alpha1 import State, StateReasonCode
 from thaw.decide import publishing, purge
 from thaw.decide import template as templates
 from thaw.decide.actions import Action, Delete, MoveAlias, PublishVersion, PurgeCode, RememberPackages
 from thaw.decide.observed import ObservedFunction
-from thaw.decide.plan import Mood, Plan, marked, told
+from thaw.decide.plan import Event, Mood, Plan, marked, told
 
 
 def decide(seen: ObservedFunction) -> Plan:
@@ -31,6 +34,8 @@ def decide(seen: ObservedFunction) -> Plan:
     mood: Mood = "ready" if good else "stuck"
     reason = "Valid" if good else "RuntimeUnknown"
     message = "$LATEST can be invoked" if good else publishing.no_image(spec.runtime or "", seen.limits.runtimes)
+    marks = marked(before.conditions, mood, reason, message, meta=meta, now=seen.now)
+    marks, asides = _asides(seen, marks)
     status = before.model_copy(
         update={
             "observed_generation": meta.generation,
@@ -39,16 +44,70 @@ def decide(seen: ObservedFunction) -> Plan:
             "state_reason_code": code or "",
             "last_version": max([seen.numbers.last, *(v.number for v in seen.versions)]),
             "template_hash": templates.template_hash(spec),
-            "conditions": marked(before.conditions, mood, reason, message, meta=meta, now=seen.now),
+            "conditions": marks,
         }
     )
     return Plan(
         actions=_packages(seen),
         status=status,
         cleanup=_publish(seen) if good else (),
-        events=told(before.conditions, mood, reason, message),
+        events=(*told(before.conditions, mood, reason, message), *asides),
         requeue_after=60 if len(seen.packages) > 1 else None,
     )
+
+
+def _asides(seen: ObservedFunction, marks: tuple[Condition, ...]) -> tuple[tuple[Condition, ...], tuple[Event, ...]]:
+    """What does not keep the function from being ready, and somebody should know: as conditions, and once as Events.
+
+    =============================================================  ===========  ===================
+    what is observed                                               condition    reason
+    =============================================================  ===========  ===================
+    its spec speaks of a version or an alias that is not there     Dangling     QualifierMissing
+    the alias would be moved, but somebody declares where it is    AliasHeld    ManagedElsewhere
+    =============================================================  ===========  ===================
+    """
+    meta, events = seen.function.metadata, []
+    for type_, reason, message in (
+        (DANGLING, "QualifierMissing", _dangling(seen)),
+        (ALIAS_HELD, "ManagedElsewhere", _held(seen)),
+    ):
+        known = next((c.message for c in marks if c.type == type_), "")
+        if message and message != known:
+            events.append(Event("Warning", reason, message))
+        marks = mark_while(marks, type_, reason, message, generation=meta.generation, now=seen.now)
+    return marks, tuple(events)
+
+
+def _dangling(seen: ObservedFunction) -> str:
+    spec = seen.function.spec
+    numbers = {str(v.number) for v in seen.versions if v.number and not v.deleting}
+    there = {names.LATEST, *numbers, *seen.alias_names}
+    said: dict[str, Collection[str]] = {
+        "scaling.provisionedConcurrency": spec.scaling.provisioned_concurrency,
+        "eventInvoke": spec.event_invoke,
+        "urls": spec.urls,
+    }
+    missing = [f"spec.{field}.{key}" for field, entries in said.items() for key in sorted(entries) if key not in there]
+    return f"without effect, for there is no such version or alias: {', '.join(missing)}" if missing else ""
+
+
+def _held(seen: ObservedFunction) -> str:
+    number = _alias_to_move(seen)
+    if number is None or seen.alias is None or not seen.alias_held_by:
+        return ""
+    where = f"FunctionAlias {seen.alias.metadata.name}"
+    return f"version {number} is not given to {where}: its spec.functionVersion is managed by {seen.alias_held_by}"
+
+
+def _alias_to_move(seen: ObservedFunction) -> int | None:
+    """The version that autoPublishAlias should name, when it names another or is not there."""
+    latest = publishing.latest_of(seen.versions)
+    if not seen.function.spec.auto_publish_alias or latest is None or latest.status.state != "Active":
+        return None
+    if latest.template_hash != templates.template_hash(seen.function.spec):
+        return None
+    alias = seen.alias
+    return None if alias is not None and alias.spec.function_version == str(latest.number) else latest.number
 
 
 def _publish(seen: ObservedFunction) -> tuple[Action, ...]:
@@ -60,7 +119,8 @@ def _publish(seen: ObservedFunction) -> tuple[Action, ...]:
     autoPublishAlias is empty                             nothing
     one is being published                                waits for it
     none, or its template differs from the function's     publishes
-    equal, Active, the alias is elsewhere or not there    moves the alias
+    equal, Active, the alias is elsewhere or not there    moves the alias, unless somebody else declares
+                                                          where it is
     equal, Active, the alias is there                     nothing
     equal, Pending or Failed                              nothing: the alias stays
     ====================================================  ================================
@@ -73,10 +133,10 @@ def _publish(seen: ObservedFunction) -> tuple[Action, ...]:
     latest = publishing.latest_of(seen.versions)
     if latest is None or latest.template_hash != templates.template_hash(spec):
         return (PublishVersion(_free_name(seen), uid),)
-    alias, number = seen.alias, str(latest.number)
-    if latest.status.state != "Active" or (alias is not None and alias.spec.function_version == number):
+    number, alias = _alias_to_move(seen), seen.alias
+    if number is None or (alias is not None and seen.alias_held_by):
         return ()
-    return (MoveAlias(alias.metadata.name if alias else "", spec.auto_publish_alias, number, uid),)
+    return (MoveAlias(alias.metadata.name if alias else "", spec.auto_publish_alias, str(number), uid),)
 
 
 def _free_name(seen: ObservedFunction) -> str:

@@ -311,7 +311,8 @@ def _idle_at(seen: ObservedVersion) -> datetime | None:
     """When it becomes Inactive if nobody calls; None while instances are kept running for it on purpose."""
     after, status = _inactive_after(seen), seen.version.status
     live = seen.function.spec if seen.function else template_of(seen).spec
-    if after is None or (live.scaling.min_instances > 0 and seen.instances.ready > 0):
+    kept = live.scaling.min_instances > 0 or live.scaling.provisioned_concurrency
+    if after is None or (kept and seen.instances.ready > 0):
         return None
     ready = next((c.last_transition_time for c in status.conditions if c.type == "Ready" and c.status == "True"), None)
     known = [t for t in (status.last_invoked_time, ready) if t is not None]

@@ -180,6 +180,10 @@ class ObservedFunction:
     version_refs: tuple[Ref, ...] = ()
     alias: FunctionAlias | None = None
     """The one autoPublishAlias names."""
+    alias_held_by: str = ""
+    """Who else declares where that one is."""
+    alias_names: frozenset[str] = frozenset()
+    """Of all aliases, as callers write them."""
     aliases: tuple[Ref, ...] = ()
     pods: tuple[Ref, ...] = ()
     packages: tuple[str, ...] = ()

@@ -8,8 +8,8 @@ from typing import Any
 from thaw import names
 from thaw.api.v1alpha1 import FunctionAlias
 from thaw.build.objects import alias_object
-from thaw.errors import Conflict, InvokeError
-from thaw.gateway import answers, inputs, shapes
+from thaw.errors import Conflict, InvokeError, NotFound
+from thaw.gateway import answers, inputs, shapes, writes
 from thaw.gateway.arns import Arns
 from thaw.gateway.functions import Functions
 from thaw.gateway.watch import Watch
@@ -31,11 +31,9 @@ class Aliases:
 
     async def create(self, namespace: str, function: str, body: Json) -> Json:
         """CreateAlias."""
-        owner = await self.functions.read(namespace, function)
+        owner = await self.functions.editable(namespace, function)
         spec = {"functionName": function, **inputs.alias(body)}
-        if not spec.get("name") or not spec.get("functionVersion"):
-            raise answers.invalid("Name and FunctionVersion are required")
-        self._versions_exist(namespace, function, spec)
+        self._check(namespace, function, spec)
         if self.watch.alias(namespace, function, spec["name"]) is not None:
             raise self._exists(function, spec["name"])
         manifest = {
@@ -61,25 +59,36 @@ class Aliases:
 
     async def update(self, namespace: str, function: str, name: str, body: Json) -> Json:
         """UpdateAlias."""
-        alias = self._find(namespace, function, name)
-        if body.get("RevisionId") and body["RevisionId"] != shapes.revision_id(alias.metadata):
-            raise answers.precondition()
+        await self.functions.read(namespace, function)
         spec = inputs.alias({k: v for k, v in body.items() if k != "Name"})
-        self._versions_exist(namespace, function, spec)
-        if "additionalVersionWeights" in spec:
-            gone = set(alias.spec.additional_version_weights) - set(spec["additionalVersionWeights"])
-            spec["additionalVersionWeights"] |= dict.fromkeys(gone)
-        written = await self.kube.patch(FUNCTION_ALIAS, namespace, alias.metadata.name, {"spec": spec})
+
+        def patch(raw: Object) -> Json:
+            before = FunctionAlias.model_validate(raw).spec
+            weights = spec.get("additionalVersionWeights", before.additional_version_weights)
+            whole = {"functionVersion": before.function_version, **spec, "additionalVersionWeights": weights}
+            self._check(namespace, function, whole)
+            if "additionalVersionWeights" not in spec:
+                return spec
+            gone = dict.fromkeys(set(before.additional_version_weights) - set(weights))
+            return {**spec, "additionalVersionWeights": {**weights, **gone}}
+
+        written = await writes.change(
+            self.kube,
+            FUNCTION_ALIAS,
+            lambda: self._read(namespace, function, name),
+            patch,
+            str(body.get("RevisionId") or ""),
+        )
         return await self._answer(written)
 
     async def delete(self, namespace: str, function: str, name: str) -> None:
-        """DeleteAlias; one that is not there is fine, as on Lambda."""
+        """DeleteAlias; one that is not there is fine, as on Lambda. What the function says of it goes too."""
         await self.functions.read(namespace, function)
-        alias = self.watch.alias(namespace, function, name)
-        if alias is None:
+        if self.watch.alias(namespace, function, name) is None:
             return
-        await self.kube.delete(FUNCTION_ALIAS, namespace, alias.metadata.name, uid=alias.metadata.uid)
+        await writes.delete(self.kube, FUNCTION_ALIAS, await self._read(namespace, function, name))
         await self.watch.until(lambda: True if self.watch.alias(namespace, function, name) is None else None, 3)
+        await self.functions.forget(namespace, function, name)
 
     async def list_all(self, namespace: str, function: str, version: str) -> list[Json]:
         """ListAliases, of one version if it is given, without paging."""
@@ -97,11 +106,18 @@ class Aliases:
             raise answers.alias_not_found(self.arns.function(function, name))
         return alias
 
-    def _versions_exist(self, namespace: str, function: str, spec: Json) -> None:
-        for number in (spec.get("functionVersion"), *spec.get("additionalVersionWeights", {})):
-            if number == names.LATEST:
-                raise answers.unsupported("aliases of $LATEST", "name a published version.")
-            if number is not None and self.watch.version(namespace, function, number) is None:
+    async def _read(self, namespace: str, function: str, name: str) -> Object:
+        """The alias's object, from the API server itself."""
+        try:
+            return await self.kube.get(FUNCTION_ALIAS, namespace, self._find(namespace, function, name).metadata.name)
+        except NotFound as e:
+            raise answers.alias_not_found(self.arns.function(function, name)) from e
+
+    def _check(self, namespace: str, function: str, spec: Json) -> None:
+        weights = spec.get("additionalVersionWeights") or {}
+        inputs.check_routing(spec["functionVersion"], weights)
+        for number in (spec["functionVersion"], *weights):
+            if number != names.LATEST and self.watch.version(namespace, function, number) is None:
                 raise answers.not_found(self.arns.function(function, number))
 
     def _exists(self, function: str, name: str) -> InvokeError:

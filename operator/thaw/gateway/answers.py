@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 from thaw import errors
 from thaw.errors import InvokeError
+from thaw.gateway import model
 
-_LOWER_CASE = {
-    "CodeStorageExceededException",
-    "InvalidParameterValueException",
-    "InvalidRequestContentException",
-    "PreconditionFailedException",
-    "RequestTooLargeException",
-    "ResourceConflictException",
-    "ResourceNotReadyException",
-    "TooManyRequestsException",
-    "UnsupportedMediaTypeException",
-    "ExpiredTokenException",
-    "IncompleteSignatureException",
-    "InvalidSignatureException",
-    "MissingAuthenticationTokenException",
-    "UnrecognizedClientException",
-    "AccessDeniedException",
-}
-"""Errors whose text is called ``message`` in Lambda's model; the others' is ``Message``."""
+RETRY_AFTER = 1
+"""Seconds that a caller who was throttled is told to wait."""
 
 
 def body(error: InvokeError) -> dict[str, Any]:
     """The JSON of an error."""
-    key = "message" if error.type in _LOWER_CASE else "Message"
-    reason = {"Reason": error.reason} if error.reason else {}
-    return {"Type": "User" if error.status < 500 else "Service", key: error.message, **reason}
+    shape = {"Type": "User" if error.status < 500 else "Service", _text_key(error.type): error.message}
+    return shape | ({"Reason": error.reason} if error.reason else {})
+
+
+def headers(error: InvokeError) -> dict[str, str]:
+    """What an error says in headers."""
+    return {"x-amzn-errortype": error.type, **error.headers}
+
+
+@functools.cache
+def _text_key(type_: str) -> str:
+    """``message`` or ``Message``, as AWS's model has it; what the model does not have comes from in front of Lambda."""
+    known = next((shape for shape in model.service().error_shapes if shape.name == type_), None)
+    return "Message" if known is not None and "Message" in known.members else "message"
 
 
 def not_found(arn: str) -> InvokeError:
@@ -45,6 +42,12 @@ def alias_not_found(arn: str) -> InvokeError:
     return InvokeError(404, "ResourceNotFoundException", f"Cannot find alias arn: {arn}")
 
 
+def not_provisioned() -> InvokeError:
+    """A version or an alias without provisioned concurrency."""
+    text = "No Provisioned Concurrency Config found for this function"
+    return InvokeError(404, "ProvisionedConcurrencyConfigNotFoundException", text)
+
+
 def invalid(message: str) -> InvokeError:
     """A parameter that cannot be."""
     return InvokeError(400, "InvalidParameterValueException", message)
@@ -53,6 +56,11 @@ def invalid(message: str) -> InvokeError:
 def unsupported(field: str, hint: str = "") -> InvokeError:
     """A parameter that Lambda knows and Thaw does not: refused, never dropped."""
     return invalid(f"Thaw does not support {field}" + (f": {hint}" if hint else "; leave it out."))
+
+
+def bad_types(message: str) -> InvokeError:
+    """A body whose JSON values are of other types than the model's."""
+    return InvokeError(400, "SerializationException", message)
 
 
 def bad_content(message: str) -> InvokeError:
@@ -71,10 +79,25 @@ def in_state(state: str, reason: str = "") -> InvokeError:
     return conflict(f"{text} ({reason})" if reason else text)
 
 
+def being_deleted() -> InvokeError:
+    """Too late for a change."""
+    return conflict("The operation cannot be performed at this time. The function is being deleted.")
+
+
 def failed(code: str, reason: str) -> InvokeError:
     """A Failed version: it never serves; publish again."""
     why = f"{code}: {reason}" if reason else code
     return InvokeError(502, "InvalidRuntimeException", f"The function is in the state Failed. {why}")
+
+
+def unsettled() -> InvokeError:
+    """Others change it all the time."""
+    return conflict("The resource is being changed by others just now. Please try again.")
+
+
+def declared(path: str, manager: str) -> InvokeError:
+    """A field that somebody declares, who would only change it back."""
+    return conflict(f"{path} is managed by {manager}: change it there")
 
 
 def precondition() -> InvokeError:
@@ -84,14 +107,24 @@ def precondition() -> InvokeError:
 
 
 def too_large(limit: int, operation: str) -> InvokeError:
-    """A body over the limit."""
+    """A payload over the limit."""
     text = f"Request must be smaller than {limit} bytes for the {operation} operation"
     return InvokeError(413, "RequestTooLargeException", text)
 
 
-def throttled(reason: str) -> InvokeError:
-    """The queue is full."""
-    return InvokeError(429, "TooManyRequestsException", f"Rate Exceeded. {reason}")
+def entity_too_large(limit: int, operation: str) -> InvokeError:
+    """A package over the limit: what Lambda's front answers, which is not in its model."""
+    text = f"Request must be smaller than {limit} bytes for the {operation} operation"
+    return InvokeError(413, "RequestEntityTooLargeException", text)
+
+
+def throttled(text: str, reason: str = "ConcurrentInvocationLimitExceeded") -> InvokeError:
+    """A limit is reached, or a queue full.
+
+    :param reason: a ``ThrottleReason`` of Lambda's model.
+    """
+    later = {"Retry-After": str(RETRY_AFTER)}
+    return InvokeError(429, "TooManyRequestsException", f"Rate Exceeded. {text}", reason=reason, headers=later)
 
 
 def called_too_often(why: str, wait: float) -> InvokeError:
@@ -122,8 +155,12 @@ def bad_token(why: str) -> InvokeError:
 
 def no_instance(seconds: float, reason: str) -> InvokeError:
     """The deadline came before an instance."""
-    text = f"No instance could serve the request within {seconds:g} s: {reason}"
-    return InvokeError(503, "ServiceException", text)
+    return unavailable(f"No instance could serve the request within {seconds:g} s: {reason}")
+
+
+def unavailable(text: str) -> InvokeError:
+    """Not now; Lambda's ServiceException is always 500, so this is AWS's common error."""
+    return InvokeError(503, "ServiceUnavailableException", text)
 
 
 def unstartable(reason: str) -> InvokeError:

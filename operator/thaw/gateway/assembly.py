@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from thaw.gateway import server
+from thaw.gateway.admission import Admission
 from thaw.gateway.aliases import Aliases
 from thaw.gateway.arns import Arns
 from thaw.gateway.asyncinvoke import AsyncInvokes
@@ -23,14 +24,19 @@ from thaw.gateway.lambda_api import LambdaApi
 from thaw.gateway.leases import Leases
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.operations.aliases import AliasOperations
+from thaw.gateway.operations.concurrency import ConcurrencyOperations
 from thaw.gateway.operations.functions import FunctionOperations
 from thaw.gateway.operations.invocations import InvocationOperations
+from thaw.gateway.operations.tags import TagOperations
 from thaw.gateway.operations.urls import UrlOperations
 from thaw.gateway.options import GatewaySettings
 from thaw.gateway.pools import Pools
+from thaw.gateway.provisioning import Provisioning
 from thaw.gateway.proxy import Proxy
 from thaw.gateway.publish import Publisher
+from thaw.gateway.reserved import Reserved
 from thaw.gateway.shapes import Shapes
+from thaw.gateway.tags import Tags
 from thaw.gateway.targets import Targets
 from thaw.gateway.urls.addresses import Addresses
 from thaw.gateway.urls.configs import UrlConfigs
@@ -102,8 +108,17 @@ def assemble(
         metrics=metrics,
         settings=settings,
     )
-    pools = Pools(starter=starter, targets=targets, watch=watch, metrics=metrics, settings=settings)
     leases = Leases(kube=kube, watch=watch, alive=starter.alive, metrics=metrics, settings=settings)
+    limit = settings.concurrent_executions
+    pools = Pools(
+        starter=starter,
+        targets=targets,
+        watch=watch,
+        admission=Admission(watch, leases.gateways, settings.pod_name, limit),
+        gateways=leases.gateways,
+        metrics=metrics,
+        settings=settings,
+    )
     shapes = Shapes(arns, platform.machine())
     publisher = Publisher(kube, watch, settings.publish_timeout)
     functions = Functions(kube, watch, agents, targets, publisher, shapes, arns, settings)
@@ -112,6 +127,10 @@ def assemble(
     groups = (
         FunctionOperations(functions),
         AliasOperations(Aliases(kube, watch, functions, shapes, arns)),
+        TagOperations(Tags(functions, arns)),
+        ConcurrencyOperations(
+            Reserved(functions, targets, watch, limit), Provisioning(functions, watch, pools, arns, limit)
+        ),
         InvocationOperations(targets, invoker, events, arns),
         UrlOperations(UrlConfigs(kube, watch, functions, arns, addresses)),
     )

@@ -1,8 +1,9 @@
 """PURE: which instances go, and how many are started ahead of requests.
 
 - Retired (its code was replaced, or its version is gone) and serving nobody: goes.
-- Idle for ``idleSeconds``: goes, the longest idle first, as long as ``minInstances`` stay, over all gateways.
-- Fewer than ``minInstances`` where they are kept: the rest is started.
+- Idle for ``idleSeconds``: goes, the longest idle first, as long as ``minInstances`` stay, over all gateways, and
+  this gateway's part of the provisioned concurrency.
+- Fewer than either where they are kept: the rest is started, never more than ``maxInstances`` over all gateways.
 """
 
 from __future__ import annotations
@@ -22,10 +23,20 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Scaling:
-    """The rules for a pool. ``min_instances`` is zero where nothing is kept warm."""
+class Keep:
+    """What is kept running of a version although nobody calls; nothing, of most."""
 
-    min_instances: int
+    everywhere: int = 0
+    """Over all gateways: ``minInstances``."""
+    here: int = 0
+    """By this gateway: its part of the provisioned concurrency."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The rules for a pool."""
+
+    keep: Keep
     max_instances: int
     idle_seconds: float
 
@@ -50,13 +61,14 @@ def decide(
     if retired:
         return Scale(tuple(m.uid for m in idle), 0)
     total = len(members) + starting + elsewhere
-    missing = min(scaling.min_instances, scaling.max_instances) - total
+    keep, room = scaling.keep, scaling.max_instances - total
+    missing = min(max(keep.everywhere - total, keep.here - len(members) - starting), room)
     if missing > 0:
         return Scale((), missing)
     if waiting:
         return Scale((), 0)
     over = sorted((m for m in idle if m.idle_for >= scaling.idle_seconds), key=lambda m: -m.idle_for)
-    spare = len(members) + elsewhere - scaling.min_instances
+    spare = min(len(members) + elsewhere - keep.everywhere, len(members) - keep.here)
     return Scale(tuple(m.uid for m in over[: max(spare, 0)]), 0)
 
 
@@ -70,7 +82,8 @@ def kept_warm(numbers: Collection[int], aliased: Collection[str], *, weights: Ma
     :param aliased: the aliases' versions.
     :param weights: the aliases' further versions with their weights.
     """
-    named = {v for v in (*aliased, *(v for v, w in weights.items() if w > 0)) if v.isdigit() and int(v) in numbers}
+    targets = (*aliased, *(v for v, w in weights.items() if w > 0))
+    named = {v for v in targets if v == "$LATEST" or int(v) in numbers}
     if named:
         return frozenset(named)
     return frozenset({str(max(numbers))} if numbers else {"$LATEST"})

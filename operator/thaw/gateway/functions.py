@@ -10,9 +10,10 @@ from typing import Any
 import structlog
 
 from thaw import names
-from thaw.api.v1alpha1 import Function, FunctionVersion
+from thaw.api.v1alpha1 import FrozenTemplate, Function, FunctionVersion
+from thaw.decide import template as templates
 from thaw.errors import Conflict, InvokeError, NodeError, NotFound
-from thaw.gateway import answers, inputs, shapes
+from thaw.gateway import answers, inputs, shapes, writes
 from thaw.gateway.arns import Arns
 from thaw.gateway.options import GatewaySettings
 from thaw.gateway.publish import Publisher
@@ -25,6 +26,8 @@ from thaw.kube.kinds import FUNCTION, FUNCTION_VERSION
 Json = dict[str, Any]
 _GOING = 30.0
 """Seconds CreateFunction waits for a namesake that is being deleted."""
+_SETTLING = 3.0
+"""Seconds a change waits for the operator to have looked at a new function."""
 log = structlog.get_logger(__name__)
 
 
@@ -61,43 +64,59 @@ class Functions:
 
     async def get(self, namespace: str, name: str, qualifier: str) -> Json:
         """GetFunction."""
-        template, configuration = await self._described(namespace, name, qualifier)
-        return {"Configuration": configuration, "Code": shapes.code_location(template), "Tags": {}}
+        raw, template, configuration = await self._described(namespace, name, qualifier)
+        found: Json = {"Configuration": configuration, "Code": shapes.code_location(template)}
+        if tags := raw["spec"].get("tags"):
+            found["Tags"] = dict(tags)
+        reserved = raw["spec"].get("scaling", {}).get("reservedConcurrency")
+        if reserved is not None and not qualifier:
+            found["Concurrency"] = {"ReservedConcurrentExecutions": reserved}
+        return found
 
     async def configuration(self, namespace: str, name: str, qualifier: str) -> Json:
         """GetFunctionConfiguration."""
-        return (await self._described(namespace, name, qualifier))[1]
+        return (await self._described(namespace, name, qualifier))[2]
 
     async def update_configuration(self, namespace: str, name: str, body: Json) -> Json:
         """UpdateFunctionConfiguration."""
-        raw = await self.read(namespace, name)
-        self._check_revision(raw, body)
-        patch = inputs.update_configuration(body, raw["spec"], runtimes=self.settings.runtimes)
-        return await self._answer(await self._patch(raw, patch))
+
+        def patch(raw: Object) -> Json:
+            return inputs.update_configuration(body, raw["spec"], runtimes=self.settings.runtimes)
+
+        return await self._answer(await self.change(namespace, name, patch, str(body.get("RevisionId") or "")))
 
     async def update_code(self, namespace: str, name: str, body: Json) -> Json:
         """UpdateFunctionCode."""
-        raw = await self.read(namespace, name)
-        self._check_revision(raw, body)
+        revision = str(body.get("RevisionId") or "")
+        raw = await self.editable(namespace, name)
+        writes.check_revision(raw, revision)
         patch, package = inputs.update_code(body, raw["spec"], machine=self.machine)
         if body.get("DryRun"):
             code = {k: v for k, v in patch["code"].items() if v is not None}
             return self._latest({**raw, "spec": {**raw["spec"], "code": code}}, qualified=False)
+        writes.check_declared(raw, {"spec": patch})
         await self._keep(namespace, package)
-        return await self._answer(await self._patch(raw, patch), publish=bool(body.get("Publish")))
+        written = await self.change(namespace, name, lambda now: inputs.replace_code(package, now["spec"]), revision)
+        return await self._answer(written, publish=bool(body.get("Publish")))
 
     async def publish(self, namespace: str, name: str, body: Json) -> Json:
         """PublishVersion."""
-        raw = await self.read(namespace, name)
-        self._check_revision(raw, body)
-        current = self.targets.latest_template(Function.model_validate(raw)).code_sha256
-        if body.get("CodeSha256") and body["CodeSha256"] != current:
+        raw = await self.editable(namespace, name)
+        inputs.check_publish(body)
+        revision = str(body.get("RevisionId") or "")
+        writes.check_revision(raw, revision)
+        wanted = self.targets.latest_template(Function.model_validate(raw))
+        if body.get("CodeSha256") and body["CodeSha256"] != wanted.code_sha256:
             raise answers.invalid(
-                f"CodeSHA256 ({body['CodeSha256']}) is different from current CodeSHA256 in $LATEST ({current}). "
-                "Please try again with the CodeSHA256 in $LATEST."
+                f"CodeSHA256 ({body['CodeSha256']}) is different from current CodeSHA256 in $LATEST "
+                f"({wanted.code_sha256}). Please try again with the CodeSHA256 in $LATEST."
             )
         description, sha = str(body.get("Description") or ""), str(body.get("CodeSha256") or "")
-        return await self._version_shape(await self.publisher.publish(raw, description, sha))
+        version = await self.publisher.publish(raw, description, sha)
+        if revision and not await self._is_of(version, wanted):
+            await self.kube.delete(FUNCTION_VERSION, namespace, version.metadata.name, uid=version.metadata.uid)
+            raise answers.precondition()
+        return await self._version_shape(version)
 
     async def delete(self, namespace: str, name: str, qualifier: str) -> None:
         """DeleteFunction: the function with all its versions, or one version."""
@@ -106,43 +125,57 @@ class Functions:
         if qualifier and not qualifier.isdigit():
             raise answers.invalid("Deletion of aliases is not currently supported.")
         raw = await self.read(namespace, name)
-        kind, copy = FUNCTION, self.watch.functions
         if qualifier:
-            aliases = self._aliases_on(namespace, name, qualifier)
-            if aliases:
-                text = f"Unable to delete version because the following aliases reference it: [{', '.join(aliases)}]"
-                raise answers.conflict(text)
-            version = await self._version(namespace, name, qualifier)
-            if version.status.state == "Pending":
-                raise answers.in_state("Pending", version.status.state_reason)
-            raw = await self.kube.get(FUNCTION_VERSION, namespace, version.metadata.name)
-            kind, copy = FUNCTION_VERSION, self.watch.versions
+            raw, kind, copy = (
+                await self._deletable_version(namespace, name, qualifier),
+                FUNCTION_VERSION,
+                self.watch.versions,
+            )
+        else:
+            kind, copy = FUNCTION, self.watch.functions
+        await writes.delete(self.kube, kind, raw)
         meta = raw["metadata"]
-        await self.kube.delete(kind, namespace, meta["name"], uid=meta["uid"])
 
         def gone() -> bool | None:
             seen = copy.get(namespace, meta["name"])
             return True if seen is None or seen["metadata"].get("deletionTimestamp") else None
 
         await self.watch.until(gone, 3)
+        if qualifier:
+            await self.forget(namespace, name, qualifier)
 
-    def list_all(self, namespace: str, *, all_versions: bool) -> list[Json]:
-        """ListFunctions, sorted, without paging."""
+    async def forget(self, namespace: str, name: str, qualifier: str) -> None:
+        """Takes away what the function's spec says of a version or an alias that is gone.
+
+        What somebody else declares stays, is without effect, and is told by the function's condition ``Dangling``.
+        """
+
+        def patch(raw: Object) -> Json:
+            return inputs.without(raw["spec"], qualifier)
+
+        try:
+            if patch(await self.read(namespace, name)):
+                await self.change(namespace, name, patch)
+        except InvokeError as e:
+            log.info("left what is said of a qualifier", namespace=namespace, qualifier=qualifier, error=str(e))
+
+    async def list_all(self, namespace: str, *, all_versions: bool) -> list[Json]:
+        """ListFunctions, without paging."""
         found = [f for f in self.watch.functions.list() if f["metadata"]["namespace"] == namespace]
-        return sorted(
-            (self._latest(f, qualified=all_versions) for f in found if not f["metadata"].get("deletionTimestamp")),
-            key=lambda shape: str(shape["FunctionArn"]),
-        )
+        there = [f for f in found if not f["metadata"].get("deletionTimestamp")]
+        if not all_versions:
+            return [self._latest(f, qualified=False) for f in there]
+        every = [shape for f in there for shape in await self._with_versions(f)]
+        return [{**shape, "MasterArn": self.arns.function(shape["FunctionName"])} for shape in every]
 
     async def versions(self, namespace: str, name: str) -> list[Json]:
-        """ListVersionsByFunction, ``$LATEST`` first, without paging."""
-        raw = await self.read(namespace, name)
-        published = [await self._version_shape(v) for v in self.watch.versions_of(namespace, name)]
-        return [self._latest(raw, qualified=True), *published]
+        """ListVersionsByFunction, without paging."""
+        return await self._with_versions(await self.read(namespace, name))
 
-    async def read(self, namespace: str, name: str) -> Object:
+    async def read(self, namespace: str, name: str, *, changed: bool = False) -> Object:
         """The Function object, from the API server itself: what was written a moment ago is in it.
 
+        :param changed: it is to be changed: one that is being deleted is in the wrong state for that.
         :raises InvokeError: there is none.
         """
         try:
@@ -150,36 +183,40 @@ class Functions:
         except NotFound as e:
             raise answers.not_found(self.arns.function(name)) from e
         if raw["metadata"].get("deletionTimestamp"):
-            raise answers.not_found(self.arns.function(name))
+            raise answers.being_deleted() if changed else answers.not_found(self.arns.function(name))
         return raw
 
-    async def change(self, namespace: str, name: str, make: Callable[[Object], Json]) -> Object:
-        """Patches a function's spec, and waits until this gateway sees it.
+    async def editable(self, namespace: str, name: str) -> Object:
+        """The Function object, to be changed.
 
-        :param make: the merge patch of the spec, or the error that it cannot be made on this function.
+        A new function is Pending until the operator has looked at it, a moment later; that is waited for.
+
+        :raises InvokeError: there is none; 409: it is being deleted, or is still Pending.
         """
-        raw = await self.read(namespace, name)
-        written = await self._patch(raw, make(raw))
+        raw = await self.read(namespace, name, changed=True)
+        if raw.get("status", {}).get("state") in (None, "Pending"):
+
+            def settled() -> bool | None:
+                seen = self.watch.function(namespace, name)
+                return True if seen is not None and seen.status.state not in (None, "Pending") else None
+
+            await self.watch.until(settled, _SETTLING)
+            raw = await self.read(namespace, name, changed=True)
+            if raw.get("status", {}).get("state") in (None, "Pending"):
+                raise answers.in_state("Pending", raw.get("status", {}).get("stateReason", ""))
+        return raw
+
+    async def change(self, namespace: str, name: str, make: Callable[[Object], Json], revision: str = "") -> Object:
+        """Changes a function's spec, as :func:`thaw.gateway.writes.change`, and waits until this gateway sees it."""
+        written = await writes.change(self.kube, FUNCTION, lambda: self.editable(namespace, name), make, revision)
         await self.watch.caught_up(self.watch.functions, written)
         return written
 
-    @property
-    def machine(self) -> str:
-        """The architecture of this cluster, as Lambda spells it."""
-        return shapes.architecture(self.shapes.machine)
+    async def published(self, namespace: str, name: str, number: str) -> FunctionVersion:
+        """A version, with its state as the API server has it now.
 
-    async def _described(self, namespace: str, name: str, qualifier: str) -> tuple[Any, Json]:
-        raw = await self.read(namespace, name)
-        number = self.targets.number(namespace, name, qualifier) if qualifier else names.LATEST
-        if number == names.LATEST:
-            template = self.targets.latest_template(Function.model_validate(raw))
-            return template, self._latest(raw, qualified=bool(qualifier))
-        version = await self._version(namespace, name, number)
-        template, _ = await self.targets.template(version)
-        return template, self.shapes.version(version, template)
-
-    async def _version(self, namespace: str, name: str, number: str) -> FunctionVersion:
-        """A version with its state as the API server has it now."""
+        :raises InvokeError: there is none.
+        """
         known = self.watch.version(namespace, name, number)
         if known is None:
             raise answers.not_found(self.arns.function(name, number))
@@ -190,6 +227,41 @@ class Functions:
         if raw["metadata"].get("deletionTimestamp"):
             raise answers.not_found(self.arns.function(name, number))
         return FunctionVersion.model_validate(raw)
+
+    @property
+    def machine(self) -> str:
+        """The architecture of this cluster, as Lambda spells it."""
+        return shapes.architecture(self.shapes.machine)
+
+    async def _described(self, namespace: str, name: str, qualifier: str) -> tuple[Object, FrozenTemplate, Json]:
+        raw = await self.read(namespace, name)
+        number = self.targets.number(namespace, name, qualifier) if qualifier else names.LATEST
+        if number == names.LATEST:
+            template = self.targets.latest_template(Function.model_validate(raw))
+            return raw, template, self._latest(raw, qualified=bool(qualifier))
+        version = await self.published(namespace, name, number)
+        template, _ = await self.targets.template(version)
+        return raw, template, self.shapes.version(version, template)
+
+    async def _deletable_version(self, namespace: str, name: str, number: str) -> Object:
+        aliases = self._aliases_on(namespace, name, number)
+        if aliases:
+            text = f"Unable to delete version because the following aliases reference it: [{', '.join(aliases)}]"
+            raise answers.conflict(text)
+        version = await self.published(namespace, name, number)
+        if version.status.state == "Pending":
+            raise answers.in_state("Pending", version.status.state_reason)
+        return await self.kube.get(FUNCTION_VERSION, namespace, version.metadata.name)
+
+    async def _is_of(self, version: FunctionVersion, wanted: FrozenTemplate) -> bool:
+        """Whether a version froze what was looked at before it was published."""
+        frozen, _ = await self.targets.template(version)
+        return templates.template_hash(frozen.spec) == templates.template_hash(wanted.spec)
+
+    async def _with_versions(self, raw: Object) -> list[Json]:
+        meta = raw["metadata"]
+        published = self.watch.versions_of(meta["namespace"], meta["name"])
+        return [self._latest(raw, qualified=True), *[await self._version_shape(v) for v in published]]
 
     async def _version_shape(self, version: FunctionVersion) -> Json:
         template, _ = await self.targets.template(version)
@@ -206,18 +278,6 @@ class Functions:
             return await self._version_shape(await self.publisher.publish(written, "", ""))
         return self._latest(written, qualified=False)
 
-    async def _patch(self, raw: Object, spec: Json) -> Object:
-        meta = raw["metadata"]
-        body: Object = {"metadata": {"resourceVersion": meta["resourceVersion"]}, "spec": spec}
-        try:
-            return await self.kube.patch(FUNCTION, meta["namespace"], meta["name"], body)
-        except Conflict:
-            fresh = await self.read(meta["namespace"], meta["name"])
-            if fresh["metadata"]["generation"] != meta["generation"]:
-                raise
-            body["metadata"]["resourceVersion"] = fresh["metadata"]["resourceVersion"]
-            return await self.kube.patch(FUNCTION, meta["namespace"], meta["name"], body)
-
     async def _must_not_exist(self, namespace: str, name: str) -> None:
         if not name:
             raise answers.invalid("FunctionName is required")
@@ -233,7 +293,7 @@ class Functions:
             return
         agents = list(self.watch.ready_agents().values())
         if not agents:
-            raise InvokeError(503, "ServiceException", "No node's agent is ready to keep the package.")
+            raise answers.unavailable("No node's agent is ready to keep the package.")
         every = agents[:1] if self.settings.store_shared else agents
         puts = (self.agents.put_code(url, namespace, package.sha256, package.zip) for url in every)
         refused = [e for e in await asyncio.gather(*puts, return_exceptions=True) if isinstance(e, BaseException)]
@@ -250,9 +310,3 @@ class Functions:
             for a in self.watch.aliases_of(namespace, name)
             if a.spec.function_version == number or number in a.spec.additional_version_weights
         ]
-
-    @staticmethod
-    def _check_revision(raw: Object, body: Json) -> None:
-        wanted = body.get("RevisionId")
-        if wanted and wanted != shapes.revision_id(Function.model_validate(raw).metadata):
-            raise answers.precondition()

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from thaw import names
 from thaw.api.packages import MAX_UNZIPPED, MAX_ZIPPED, check_zip
 from thaw.api.v1alpha1 import FunctionSpec
 from thaw.errors import UserError
@@ -34,6 +35,16 @@ _NESTED = {
     "LoggingConfig": ("LogFormat", "logFormat"),
 }
 _CONFIGURATION = {*_PLAIN, *_NESTED, "SnapStart"}
+TAKEN: Mapping[str, Collection[str]] = {
+    "CreateFunction": {*_CONFIGURATION, "FunctionName", "Code", "Publish", "PackageType", "Architectures", "Tags"},
+    "UpdateFunctionConfiguration": {*_CONFIGURATION, "FunctionName", "RevisionId"},
+    "UpdateFunctionCode": {
+        *("FunctionName", "ZipFile", "ImageUri", "Publish", "DryRun", "RevisionId", "Architectures"),
+    },
+    "PublishVersion": {"FunctionName", "CodeSha256", "Description", "RevisionId"},
+}
+"""Members that each operation understands; the others of AWS's model are refused by name, unless they say nothing."""
+TAGS_MOST = 50
 _HARMLESS: Mapping[str, Collection[Any]] = {
     "TracingConfig": ({"Mode": "PassThrough"},),
     "SnapStart": (),
@@ -73,7 +84,7 @@ def create(body: Json, *, machine: str, runtimes: Collection[str]) -> tuple[Json
 
     :raises InvokeError: naming the field.
     """
-    _refuse_others(body, {*_CONFIGURATION, "FunctionName", "Code", "Publish", "PackageType", "Architectures"})
+    _refuse_others(body, TAKEN["CreateFunction"])
     code = body.get("Code")
     if not isinstance(code, dict):
         raise answers.invalid("Code is required: an object with ZipFile or ImageUri")
@@ -92,7 +103,30 @@ def create(body: Json, *, machine: str, runtimes: Collection[str]) -> tuple[Json
             if not body.get(field):
                 raise answers.invalid(f"{field} is mandatory for functions created with deployment packages.")
     spec = _configuration(body, runtimes) | {"code": package.to_spec()}
+    if body.get("Tags"):
+        spec["tags"] = tags(body["Tags"], {})
     return _checked(spec), package
+
+
+def tags(given: Mapping[str, str], before: Mapping[str, str]) -> Json:
+    """Tags to be added, checked by Lambda's rules that are not in its model ("Using tags on Lambda functions").
+
+    :param before: what the function has.
+    """
+    for key in given:
+        if key.lower().startswith("aws:"):
+            raise answers.invalid(f"Tag key '{key}' must not begin with aws:, which is AWS's own")
+    if len({**before, **given}) > TAGS_MOST:
+        raise answers.invalid(f"A function can have {TAGS_MOST} tags at the most")
+    return dict(given)
+
+
+def without(spec: Json, qualifier: str) -> Json:
+    """The merge patch that takes away what a spec says of a qualifier; empty when it says nothing."""
+    patch: Json = {name: {qualifier: None} for name in ("urls", "eventInvoke") if qualifier in spec.get(name, {})}
+    if qualifier in spec.get("scaling", {}).get("provisionedConcurrency", {}):
+        patch["scaling"] = {"provisionedConcurrency": {qualifier: None}}
+    return patch
 
 
 def update_configuration(body: Json, current: Json, *, runtimes: Collection[str]) -> Json:
@@ -100,7 +134,7 @@ def update_configuration(body: Json, current: Json, *, runtimes: Collection[str]
 
     :param current: the spec as it is, to remove variables that are no longer there.
     """
-    _refuse_others(body, {*_CONFIGURATION, "RevisionId", "FunctionName"})
+    _refuse_others(body, TAKEN["UpdateFunctionConfiguration"])
     patch = _configuration(body, runtimes)
     _checked({**current, **patch})
     if "environment" in patch:
@@ -111,9 +145,19 @@ def update_configuration(body: Json, current: Json, *, runtimes: Collection[str]
 
 def update_code(body: Json, current: Json, *, machine: str) -> tuple[Json, Package]:
     """UpdateFunctionCode's body as a merge patch of the spec, and its package."""
-    _refuse_others(body, {*_CODE, "Publish", "DryRun", "RevisionId", "Architectures", "FunctionName"})
+    _refuse_others(body, TAKEN["UpdateFunctionCode"])
     _check_architectures(body, machine)
     package = read_package(body, "")
+    return replace_code(package, current), package
+
+
+def check_publish(body: Json) -> None:
+    """Refuses what PublishVersion does not take."""
+    _refuse_others(body, TAKEN["PublishVersion"])
+
+
+def replace_code(package: Package, current: Json) -> Json:
+    """The merge patch of the spec that puts a package in the place of the one it has."""
     is_image = "image" in (current.get("code") or {})
     if bool(package.image) != is_image:
         kind = "Image" if is_image else "Zip"
@@ -124,7 +168,7 @@ def update_code(body: Json, current: Json, *, machine: str) -> tuple[Json, Packa
     code = package.to_spec()
     _checked({**current, "code": code})
     gone = dict.fromkeys(set(current.get("code") or {}) - set(code))
-    return {"code": {**code, **gone}}, package
+    return {"code": {**code, **gone}}
 
 
 def read_package(code: Json, prefix: str) -> Package:
@@ -147,7 +191,7 @@ def read_package(code: Json, prefix: str) -> Package:
 def _check_zip(data: bytes) -> None:
     """What the agents would refuse to unpack is refused here, as far as the zip's directory tells."""
     if len(data) > MAX_ZIPPED:
-        raise answers.too_large(MAX_ZIPPED, "CreateFunction or UpdateFunctionCode")
+        raise answers.entity_too_large(MAX_ZIPPED, "CreateFunction or UpdateFunctionCode")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
@@ -169,11 +213,24 @@ def alias(body: Json) -> Json:
         if body.get(field) is not None:
             spec[key] = body[field]
     if body.get("RoutingConfig") is not None:
-        weights = body["RoutingConfig"].get("AdditionalVersionWeights") or {}
-        spec["additionalVersionWeights"] = weights
-    if spec.get("functionVersion") == "$LATEST" and spec.get("additionalVersionWeights"):
-        raise answers.invalid("An alias with a RoutingConfig must name published versions, not $LATEST")
+        spec["additionalVersionWeights"] = body["RoutingConfig"].get("AdditionalVersionWeights") or {}
     return spec
+
+
+def check_routing(version: str, weights: Mapping[str, float]) -> None:
+    """Lambda's rules of an alias that points to two versions ("Create an alias with routing", developer guide).
+
+    :raises InvokeError: they do not go together.
+    """
+    if version == f"{names.LATEST}.PUBLISHED":
+        raise answers.unsupported(version, "name a version's number, or $LATEST.")
+    if len(weights) > 1:
+        raise answers.invalid("An alias can send requests to two versions at the most")
+    if weights and names.LATEST in (version, *weights):
+        raise answers.invalid(f"{names.LATEST} is not supported for an alias pointing to more than 1 version")
+    if version in weights:
+        text = f"AdditionalVersionWeights must name another version than FunctionVersion, which is {version} as well"
+        raise answers.invalid(text)
 
 
 def _configuration(body: Json, runtimes: Collection[str]) -> Json:

@@ -32,6 +32,11 @@ class LambdaApi:
         assert len(self._handlers) == sum(map(len, groups)), "an operation is in two groups"
 
     @property
+    def operations(self) -> Mapping[str, Handler]:
+        """The operations that there are."""
+        return self._handlers
+
+    @property
     def handled(self) -> Sequence[str]:
         """The operations that Thaw has, by name."""
         return sorted(self._handlers)

@@ -74,6 +74,13 @@ class Leases:
         """Whether the watch lives: the own Lease changes every ten seconds, so silence means that it is stuck."""
         return time.monotonic() - self._watch.leases.last_event < STUCK_AFTER
 
+    def gateways(self) -> tuple[str, ...]:
+        """The gateways that live, this one among them."""
+        now = time.monotonic()
+        holders = {_holder(lease) for lease in self._watch.leases.list()}
+        alive = {holder for holder in holders if self._lives.silent(holder, now) <= DEAD_AFTER}
+        return tuple(sorted(alive | {self._settings.pod_name}))
+
     async def run(self) -> None:
         """Renews and sweeps until cancelled."""
         while True:

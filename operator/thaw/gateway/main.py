@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 async def serve(settings: GatewaySettings) -> None:
     """Runs a gateway until it is told to stop."""
-    kube = await connect_with_retry()
+    kube = await connect_with_retry(names.MANAGER_GATEWAY)
     gateway = assemble(kube, Agents(settings.agent_token_path), informers(kube), settings, build=instance_pod)
     stop, synced = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -27,6 +27,8 @@ class GatewaySettings(Settings):
     ``open`` leaves it to network policies and to the function; ``signed`` asks for a signature by an access key that
     may ``lambda:InvokeFunctionUrl``, or for a bearer token whose user may ``invoke`` the function.
     """
+    concurrent_executions: int = Field(default=1000, ge=1)
+    """Invocations that may run at a time in one namespace, over all gateways; reserved concurrency is taken off it."""
     token_audiences: tuple[str, ...] = ()
     """Whom bearer tokens must be for (``THAW_TOKEN_AUDIENCES``, JSON); none means the cluster's API server."""
     caller_rate: float = Field(default=0, ge=0)

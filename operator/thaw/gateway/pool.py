@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -32,7 +32,9 @@ class Turn:
 
     instance: Instance
     first: bool
-    """Whether it is the instance's first request, which tells how it started."""
+    """Whether the instance was started for this request, which then tells how."""
+    leave: Callable[[], None] = lambda: None
+    """Says that the request is over to whoever counts those that run."""
 
 
 class Pool:
@@ -40,6 +42,7 @@ class Pool:
 
     :param elsewhere: how many instances of the version other gateways have.
     :param gone: whether the version was deleted: nothing is started for it any more.
+    :param enter: lets a request in, or refuses it; gives what is called when the request is over.
     :param stale: whether the snapshot of that UID is gone or going: what was made for it serves what it has and ends.
     """
 
@@ -53,6 +56,7 @@ class Pool:
         elsewhere: Callable[[], int] = lambda: 0,
         gone: Callable[[], bool] = lambda: False,
         stale: Callable[[str], bool] = lambda _uid: False,
+        enter: Callable[[], Callable[[], None]] = lambda: lambda: None,
         backoff: tuple[float, ...] = _BACKOFF,
     ) -> None:
         self.target = target
@@ -61,6 +65,7 @@ class Pool:
         """Its code was replaced or its version deleted: it serves what it has taken and ends."""
         self._starter, self._queue_limit, self._wait = starter, queue_limit, wait
         self._elsewhere, self._gone, self._stale, self._backoff = elsewhere, gone, stale, backoff
+        self._enter = enter
         self._instances: dict[str, Instance] = {}
         self._waiting: deque[asyncio.Future[Turn]] = deque()
         self._starts: set[asyncio.Task[None]] = set()
@@ -82,12 +87,21 @@ class Pool:
     async def acquire(self) -> Turn:
         """An instance for one request; give it back with :meth:`release`.
 
-        :raises InvokeError: the queue is full, the deadline came, or instances do not start.
+        :raises InvokeError: too many run already, the queue is full, the deadline came, or instances do not start.
         :raises InitFailed: the function's initialisation failed.
         """
+        leave = self._enter()
+        try:
+            turn = await self._next_turn()
+        except BaseException:
+            leave()
+            raise
+        return replace(turn, leave=leave)
+
+    async def _next_turn(self) -> Turn:
         match route.decide(self._situation()):
             case route.Warm(uid):
-                return self._lend(self._instances[uid])
+                return self._lend(self._instances[uid], waited=False)
             case route.Reject(reason):
                 raise answers.throttled(f"{reason} for {self.target.function}:{self.target.qualifier}.")
             case route.NewPod():
@@ -102,6 +116,7 @@ class Pool:
         :param dead: it can serve no more: its pod goes.
         """
         instance = turn.instance
+        turn.leave()
         instance.inflight -= 1
         instance.last_used = time.monotonic()
         if dead or (not instance.inflight and self._is_stale(instance)):
@@ -116,7 +131,12 @@ class Pool:
             self._discard(instance)
             self._serve_waiting()
 
-    def scale(self, *, keep_warm: bool) -> None:
+    @property
+    def trouble(self) -> str:
+        """Why the latest start failed; empty when it did not."""
+        return self._last_failure
+
+    def scale(self, keep: autoscale.Keep) -> None:
         """Removes idle instances and starts those that are kept warm; after failures, less and less often."""
         for instance in tuple(self._instances.values()):
             if not instance.inflight and self._is_stale(instance):
@@ -127,9 +147,7 @@ class Pool:
             tuple(autoscale.Member(i.uid, i.inflight, now - i.last_used) for i in self._instances.values()),
             starting=len(self._starts),
             elsewhere=self._elsewhere(),
-            scaling=autoscale.Scaling(
-                scaling.min_instances if keep_warm else 0, scaling.max_instances, scaling.idle_seconds
-            ),
+            scaling=autoscale.Scaling(keep, scaling.max_instances, scaling.idle_seconds),
             retired=self.retired,
             waiting=len(self._waiting),
         )
@@ -144,7 +162,7 @@ class Pool:
         for start in tuple(self._starts):
             start.cancel()
         await asyncio.gather(*self._starts, return_exceptions=True)
-        self._fail_all(InvokeError(503, "ServiceException", "The gateway is shutting down."))
+        self._fail_all(answers.unavailable("The gateway is shutting down."))
         for instance in tuple(self._instances.values()):
             self._discard(instance)
         await asyncio.gather(*self._stops, return_exceptions=True)
@@ -163,8 +181,8 @@ class Pool:
             queue_limit=self._queue_limit,
         )
 
-    def _lend(self, instance: Instance) -> Turn:
-        first = instance.served == 0
+    def _lend(self, instance: Instance, *, waited: bool = True) -> Turn:
+        first = waited and instance.served == 0
         instance.inflight += 1
         instance.served += 1
         instance.last_used = time.monotonic()

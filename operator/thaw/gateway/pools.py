@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from thaw import names
+from thaw.api.v1alpha1 import Function
 from thaw.errors import ClusterError, InvokeError
-from thaw.gateway import autoscale
+from thaw.gateway import autoscale, concurrency, provisioned
+from thaw.gateway.admission import Admission
 from thaw.gateway.instances import Starter
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.options import GatewaySettings
@@ -25,9 +28,18 @@ class Pools:
     """A pool for each version and template that was asked for."""
 
     def __init__(
-        self, *, starter: Starter, targets: Targets, watch: Watch, metrics: Metrics, settings: GatewaySettings
+        self,
+        *,
+        starter: Starter,
+        targets: Targets,
+        watch: Watch,
+        admission: Admission,
+        gateways: Callable[[], Sequence[str]],
+        metrics: Metrics,
+        settings: GatewaySettings,
     ) -> None:
         self._starter, self._targets, self._watch = starter, targets, watch
+        self._admission, self._gateways = admission, gateways
         self._metrics, self._settings = metrics, settings
         self._pools: dict[Key, Pool] = {}
         watch.on_pod.append(self._on_pod)
@@ -50,6 +62,7 @@ class Pools:
                 wait=self._settings.start_timeout,
                 elsewhere=lambda: self._watch.elsewhere(*target.key[:3], self._settings.pod_name),
                 gone=lambda: self._is_gone(target.key),
+                enter=lambda: self._admission.enter(target.namespace, target.function),
                 stale=lambda uid: not self._watch.has_snapshot(uid),
             )
         pool.target, pool.retired = target, False
@@ -66,11 +79,11 @@ class Pools:
 
     async def scale(self) -> None:
         """One round: retire, stop the idle, start what is kept warm."""
-        warm = await self._warm_keys()
+        warm = await self._kept_warm()
         for key, pool in tuple(self._pools.items()):
             pool.retired = pool.retired or self._is_gone(key)
             pool.target = self._targets.scaled(pool.target)
-            pool.scale(keep_warm=key in warm and not pool.retired)
+            pool.scale(warm.get(key, autoscale.Keep()))
             self._measure(key, pool)
             if pool.empty and key not in warm:  # one that is kept warm remembers how its starts failed
                 del self._pools[key]
@@ -88,19 +101,35 @@ class Pools:
         found = self._watch.function(namespace, function)
         return found is None
 
-    async def _warm_keys(self) -> set[Key]:
-        keys: set[Key] = set()
+    def trouble(self, namespace: str, function: str, qualifier: str) -> str:
+        """Why this gateway's latest start of a version failed; empty when it did not."""
+        return next((p.trouble for k, p in self._pools.items() if k[:3] == (namespace, function, qualifier)), "")
+
+    async def _kept_warm(self) -> dict[Key, autoscale.Keep]:
+        kept: dict[Key, autoscale.Keep] = {}
         for function in self._watch.all_functions():
-            if function.spec.scaling.min_instances == 0:
-                continue
-            for qualifier in self._kept(function.metadata.namespace, function.metadata.name):
+            for qualifier, keep in self._kept(function).items():
                 target = await self._resolved(function.metadata.namespace, function.metadata.name, qualifier)
                 if target:
                     self.of(target)
-                    keys.add(target.key)
-        return keys
+                    kept[target.key] = keep
+        return kept
 
-    def _kept(self, namespace: str, function: str) -> frozenset[str]:
+    def _kept(self, function: Function) -> dict[str, autoscale.Keep]:
+        """What of each version is kept warm: ``minInstances``, or provisioned concurrency, or both."""
+        namespace, name = function.metadata.namespace, function.metadata.name
+        gateways = self._gateways()
+        kept = {
+            version: autoscale.Keep(here=concurrency.ahead(wanted, gateways))
+            for version, wanted in provisioned.by_version(self._watch, function).items()
+        }
+        if function.spec.scaling.min_instances:
+            for qualifier in self._with_min_instances(namespace, name):
+                here = kept.get(qualifier, autoscale.Keep()).here
+                kept[qualifier] = autoscale.Keep(function.spec.scaling.min_instances, here)
+        return kept
+
+    def _with_min_instances(self, namespace: str, function: str) -> frozenset[str]:
         aliases = self._watch.aliases_of(namespace, function)
         weights: dict[str, float] = {}
         for alias in aliases:

@@ -94,7 +94,7 @@ class Proxy:
         if target.template.spec.protocol != "http":
             raise answers.invalid("The function speaks events: call it by Lambda's Invoke.")
         if "upgrade" in request.headers.get("Connection", "").lower():
-            raise InvokeError(501, "ServiceException", "Protocol upgrades (WebSocket) are not supported.")
+            raise InvokeError(501, "NotImplementedException", "Protocol upgrades (WebSocket) are not supported.")
         began = time.perf_counter()
         start, status = "none", 500
         try:
@@ -125,7 +125,7 @@ class Proxy:
                 raise e.answer from e
             finally:
                 pool.release(turn, dead=dead)
-        raise InvokeError(502, "ServiceException", f"No instance accepted the connection: {why}")
+        raise InvokeError(502, "BadGatewayException", f"No instance accepted the connection: {why}")
 
     async def _forward(self, request: web.Request, target: Target, turn: Turn) -> web.StreamResponse:
         """Sends the request and streams the answer.
@@ -139,10 +139,10 @@ class Proxy:
             raise
         except TimeoutError as e:
             text = f"The function did not answer within {target.template.spec.timeout} s."
-            raise _Unanswered(InvokeError(504, "ServiceException", text)) from e
+            raise _Unanswered(InvokeError(504, "GatewayTimeoutException", text)) from e
         except aiohttp.ClientError as e:
             text = f"The instance went away with the request: {e!r}"
-            raise _Unanswered(InvokeError(502, "ServiceException", text)) from e
+            raise _Unanswered(InvokeError(502, "BadGatewayException", text)) from e
         async with upstream:
             response = web.StreamResponse(status=upstream.status, reason=upstream.reason)
             for name, value in _end_to_end(upstream.headers):

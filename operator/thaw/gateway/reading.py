@@ -1,8 +1,9 @@
 """What a request to the API says, as the parameters of AWS's model, checked against its constraints.
 
 Where a parameter is in a request (path, query, header, body) and what it may be is botocore's model's to say; this
-module only follows it. Errors are worded as Lambda's: ``1 validation error detected: Value '…' at '…' failed to satisfy
-constraint: …``.
+module only follows it. JSON of other types than the model's is a SerializationException, before anything is validated;
+then errors are worded as Lambda's: ``1 validation error detected: Value '…' at '…' failed to satisfy constraint: …``. A
+member that the model does not have at all is refused by name: it may be of a newer Lambda than Thaw knows.
 """
 
 from __future__ import annotations
@@ -44,11 +45,13 @@ _OWN_BOUNDS = {"RoleArn", "Runtime", "EnvironmentVariableName", "MemorySize", "T
 async def parameters(operation: Operation, request: web.Request) -> Json:
     """The parameters by their names in the model; a payload is not among them.
 
-    :raises InvokeError: 400, naming the parameter that cannot be.
+    :raises InvokeError: 400 InvalidParameterValueException or SerializationException, naming what cannot be.
     """
     given = _outside_the_body(operation, request)
     if not operation.payload and operation.method in ("POST", "PUT", "PATCH"):
-        given = await body(request) | given
+        members = await body(request)
+        _check_members(operation.input, members)
+        given = members | given
     failures = list(_failures(operation.input, given, ""))
     if failures:
         count = f"{len(failures)} validation error{'s' if len(failures) > 1 else ''} detected: "
@@ -59,24 +62,43 @@ async def parameters(operation: Operation, request: web.Request) -> Json:
 async def body(request: web.Request) -> Json:
     """The body's JSON object; empty when there is no body.
 
-    :raises InvokeError: 400 InvalidRequestContentException.
+    :raises InvokeError: 400 SerializationException.
     """
     data = await request.read()
-    value = await parse_json(data) if data else {}
+    try:
+        value = await _parsed(data) if data else {}
+    except ValueError as e:
+        raise answers.bad_types(f"Could not parse request body into json: {e}") from e
     if not isinstance(value, dict):
-        raise answers.bad_content("Could not parse request body into json: it is no object")
+        raise answers.bad_types("Could not parse request body into json: it is no object")
     return {key: member for key, member in value.items() if member is not None}
 
 
 async def parse_json(data: bytes) -> Any:
-    """Parses JSON, off the loop when it takes long.
+    """Parses a payload, off the loop when it takes long.
 
     :raises InvokeError: 400 InvalidRequestContentException.
     """
     try:
-        return json.loads(data) if len(data) < _LARGE else await asyncio.to_thread(json.loads, data)
+        return await _parsed(data)
     except ValueError as e:
         raise answers.bad_content(f"Could not parse request body into json: {e}") from e
+
+
+async def _parsed(data: bytes) -> Any:
+    return json.loads(data) if len(data) < _LARGE else await asyncio.to_thread(json.loads, data)
+
+
+def _check_members(shape: StructureShape, members: Json) -> None:
+    """Refuses members that the model does not have, and values of other types than it has.
+
+    :raises InvokeError: 400 InvalidParameterValueException or SerializationException.
+    """
+    for name, value in members.items():
+        if name not in shape.members:
+            raise answers.unsupported(name)
+        for problem in _mistyped(shape.members[name], value, _below("", name)):
+            raise answers.bad_types(problem)
 
 
 def _outside_the_body(operation: Operation, request: web.Request) -> Json:
@@ -126,6 +148,40 @@ def _failures(shape: Shape, value: Any, path: str) -> Iterator[str]:
             yield from _of_string(shape, value, path)
         case "integer" | "long" | "double" | "float":
             yield from _of_number(shape, value, path)
+
+
+def _mistyped(shape: Shape, value: Any, path: str) -> Iterator[str]:
+    """What a JSON value is that it must not be, in the words of AWS's own deserialiser."""
+    if not _is_of_type(shape, value):
+        yield f"{_kind(value)} at '{path}'; expected: {shape.type_name}"
+        return
+    match shape.type_name:
+        case "structure":
+            for name, member in shape.members.items():
+                if value.get(name) is not None:
+                    yield from _mistyped(member, value[name], _below(path, name))
+        case "list":
+            for number, item in enumerate(value, 1):
+                yield from _mistyped(shape.member, item, f"{path}.{number}.member")
+        case "map":
+            for key, item in value.items():
+                yield from _mistyped(shape.value, item, f"{path}.{key}.member")
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case dict():
+            return "Start of structure or map found where not expected"
+        case list():
+            return "Start of list found where not expected"
+        case bool():
+            return f"{str(value).upper()}_VALUE cannot be converted"
+        case int() | float():
+            return "NUMBER_VALUE cannot be converted"
+        case None:
+            return "NULL_VALUE cannot be converted"
+        case _:
+            return "STRING_VALUE cannot be converted"
 
 
 def _is_of_type(shape: Shape, value: Any) -> bool:

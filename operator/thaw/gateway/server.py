@@ -88,7 +88,7 @@ def _reporting(front: Front) -> Middleware:
             log.warning("cluster said no", path=request.path, request_id=request[REQUEST_ID], error=str(e))
             response = _error(answers.from_cluster(e))
         except web.HTTPRequestEntityTooLarge:
-            response = _error(answers.too_large(BODY_LIMIT, "requested"))
+            response = _error(answers.entity_too_large(BODY_LIMIT, "requested"))
         except web.HTTPException as e:
             response = _error(
                 InvokeError(e.status, "UnknownOperationException", f"{e.reason}: {request.method} {request.path}")
@@ -137,5 +137,5 @@ def _is_open(request: web.Request) -> bool:
 
 
 def _error(error: InvokeError) -> web.Response:
-    headers = {"x-amzn-errortype": error.type, **NOT_STARTED, **error.headers}
+    headers = {**NOT_STARTED, **answers.headers(error)}
     return web.json_response(answers.body(error), status=error.status, headers=headers)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from thaw.api.v1alpha1 import Code, FrozenTemplate, Function, FunctionAlias, Fun
 from thaw.gateway.arns import Arns
 
 Json = dict[str, Any]
+_REASONS = {"Timeout": "FunctionError.InitTimeout"}
 _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -36,7 +39,6 @@ class Shapes:
         status, meta = function.status, function.metadata
         observed = status.observed_generation >= meta.generation
         state = status.state or "Pending"
-        update = "Failed" if state == "Failed" else "Successful" if observed or state == "Pending" else "InProgress"
         arn = self.arns.latest(meta.name) if qualified else self.arns.function(meta.name)
         return (
             _base(template, self.machine)
@@ -46,12 +48,13 @@ class Shapes:
                 "FunctionArn": arn,
                 "Version": names.LATEST,
                 "Description": function.spec.description,
-                "LastModified": _time(modified or meta.creation_timestamp),
+                "LastModified": time_text(modified or meta.creation_timestamp),
                 "RevisionId": revision_id(meta),
-                "LastUpdateStatus": update,
                 "SnapStart": {"ApplyOn": template.spec.snap_start.apply_on, "OptimizationStatus": "Off"},
                 "LoggingConfig": _logging(meta.name, template),
             }
+            | _last_update(state, status.state_reason, status.state_reason_code, observed=observed)
+            | self._runtime(template)
         )
 
     def version(self, version: FunctionVersion, template: FrozenTemplate) -> Json:
@@ -65,7 +68,7 @@ class Shapes:
                 "FunctionArn": self.arns.function(function, status.version),
                 "Version": status.version,
                 "Description": version.spec.description or template.spec.description,
-                "LastModified": _time(version.metadata.creation_timestamp),
+                "LastModified": time_text(version.metadata.creation_timestamp),
                 "RevisionId": revision_id(version.metadata),
                 "LastUpdateStatus": "Successful",
                 "SnapStart": {
@@ -74,7 +77,15 @@ class Shapes:
                 },
                 "LoggingConfig": _logging(function, template),
             }
+            | self._runtime(template)
         )
+
+    def _runtime(self, template: FrozenTemplate) -> Json:
+        """RuntimeVersionConfig: which image a managed runtime's name stands for, by the hash of its reference."""
+        if template.spec.code.image:
+            return {}
+        digest = hashlib.sha256(template.image.encode()).hexdigest()
+        return {"RuntimeVersionConfig": {"RuntimeVersionArn": f"arn:aws:lambda:{self.arns.region}::runtime:{digest}"}}
 
     def alias(self, alias: FunctionAlias) -> Json:
         """AliasConfiguration."""
@@ -99,7 +110,10 @@ def code_location(template: FrozenTemplate) -> Json:
 
 
 def revision_id(meta: Meta) -> str:
-    """Changes with every change of the spec, as Lambda's does."""
+    """Changes with every change of the spec, of tags and concurrency too: it is the object's generation.
+
+    What the operator writes into the status changes nothing in it, so whoever looked may still write.
+    """
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{meta.uid}/{meta.generation}"))
 
 
@@ -117,28 +131,37 @@ def code_size(code: Code) -> int:
 
 
 def page(items: Sequence[Json], marker: str, most: int) -> tuple[list[Json], str]:
-    """One page of sorted items, and the marker of the next; it stands also when its item is deleted meanwhile.
+    """One page of items in their order by name and number, and the marker of the next.
+
+    The marker says after what the next page begins, so it stands while items come and go, its own among them.
 
     :raises ValueError: the marker is none that was given.
     """
-    start = _after(items, marker) if marker else 0
-    chosen = list(items[start : start + most])
-    end = start + len(chosen)
-    if end >= len(items):
-        return chosen, ""
-    return chosen, base64.urlsafe_b64encode(f"{end} {_key(chosen[-1])}".encode()).decode()
+    after = _unpacked(marker) if marker else None
+    rest = [item for item in sorted(items, key=_place) if after is None or _place(item) > after]
+    chosen = rest[:most]
+    return chosen, _packed(_place(chosen[-1])) if len(rest) > most else ""
 
 
-def _after(items: Sequence[Json], marker: str) -> int:
-    """Where the page after a marker begins: after its item, or where that item was."""
-    text = base64.b64decode(marker.encode(), altchars=b"-_", validate=True).decode()
-    end, _, last = text.partition(" ")
-    found = next((i + 1 for i, item in enumerate(items) if _key(item) == last), None)
-    return found if found is not None else max(int(end) - 1, 0)
+Place = tuple[str, int, int, str]
 
 
-def _key(item: Json) -> str:
-    return str(item.get("FunctionArn") or item.get("AliasArn"))
+def _place(item: Json) -> Place:
+    """Where an item is in a list: by function; of one, ``$LATEST``, the versions by number, the aliases by name."""
+    arn = str(item.get("FunctionArn") or item["AliasArn"]).split(":")
+    function, qualifier = arn[6], arn[7] if len(arn) > 7 else names.LATEST
+    if qualifier == names.LATEST:
+        return function, 0, 0, ""
+    return (function, 1, int(qualifier), "") if qualifier.isdigit() else (function, 2, 0, qualifier)
+
+
+def _packed(place: Place) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+
+
+def _unpacked(marker: str) -> Place:
+    function, kind, number, name = json.loads(base64.b64decode(marker.encode(), altchars=b"-_", validate=True))
+    return str(function), int(kind), int(number), str(name)
 
 
 def _base(template: FrozenTemplate, machine: str) -> Json:
@@ -169,14 +192,33 @@ def _state(state: str, reason: str, code: str) -> Json:
     return {
         "State": state,
         "StateReason": reason or "The function is being created.",
-        "StateReasonCode": code or "Creating",
+        "StateReasonCode": _code(code or "Creating"),
     }
+
+
+def _last_update(state: str, reason: str, code: str, *, observed: bool) -> Json:
+    """LastUpdateStatus of ``$LATEST``: a change is under way until the operator has looked at it."""
+    if not observed:
+        return {"LastUpdateStatus": "Successful" if state == "Pending" else "InProgress"}
+    if state == "Failed":
+        return {
+            "LastUpdateStatus": "Failed",
+            "LastUpdateStatusReason": reason,
+            "LastUpdateStatusReasonCode": _code(code or "InternalError"),
+        }
+    return {"LastUpdateStatus": "Successful"}
+
+
+def _code(code: str) -> str:
+    """A reason code by Lambda's name."""
+    return _REASONS.get(code, code)
 
 
 def _logging(function: str, template: FrozenTemplate) -> Json:
     return {"LogFormat": template.spec.log_format, "LogGroup": f"/aws/lambda/{function}"}
 
 
-def _time(at: datetime | None) -> str:
+def time_text(at: datetime | None) -> str:
+    """A time as Lambda writes it: ``2026-01-31T18:00:00.000+0000``."""
     at = (at or datetime.fromtimestamp(0, UTC)).astimezone(UTC)
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}+0000"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Protocol, TypeVar
 
 import structlog
@@ -59,6 +59,8 @@ class Watch:
         self._functions: dict[tuple[str, str], Function] = {}
         self._urls: dict[str, tuple[tuple[str, str], str]] = {}
         """URL id → (namespace, function), qualifier."""
+        self._reserved: dict[str, dict[str, int]] = {}
+        """Namespace → function → reserved concurrency."""
         self._versions: dict[tuple[str, str, str], FunctionVersion] = {}
         self._aliases: dict[tuple[str, str, str], FunctionAlias] = {}
         self._snapshots: dict[tuple[str, str], Snapshot] = {}
@@ -107,6 +109,10 @@ class Watch:
         url = function.spec.urls.get(qualifier) if function is not None else None
         return (function, qualifier, url) if function is not None and url is not None else None
 
+    def reserved(self, namespace: str) -> Mapping[str, int]:
+        """The functions of a namespace that have a reserved concurrency, with it."""
+        return self._reserved.get(namespace, {})
+
     def version(self, namespace: str, function: str, number: str) -> FunctionVersion | None:
         """A published version by its number, unless it is being deleted."""
         return self._versions.get((namespace, function, number))
@@ -141,6 +147,12 @@ class Watch:
         """How many instances of a version other gateways run."""
         pods = self._instances.get((namespace, function, names.version_label(qualifier)), {})
         return sum(1 for made_by in pods.values() if made_by != gateway)
+
+    def started(self, namespace: str, function: str, qualifier: str) -> tuple[int, int]:
+        """How many instances of a version all gateways have, and how many of them have started."""
+        key = namespace, function, names.version_label(qualifier)
+        pods = [p for p in self.pods.list() if p["metadata"]["uid"] in self._instances.get(key, {})]
+        return len(pods), sum(names.ANNOTATION_START in p["metadata"].get("annotations", {}) for p in pods)
 
     def agent(self, node: str) -> str | None:
         """The base URL of the agent of a node, when it is ready."""
@@ -188,6 +200,8 @@ class Watch:
     def _on_function(self, type_: str, item: Object) -> None:
         key = _name(item)
         function = _parse(Function, item)
+        namespace, name = key
+        self._reserved.get(namespace, {}).pop(name, None)
         if before := self._functions.pop(key, None):
             for qualifier in before.spec.urls:
                 self._urls.pop(names.url_id(before.metadata.uid, qualifier), None)
@@ -195,6 +209,8 @@ class Watch:
             self._functions[key] = function
             for qualifier in function.spec.urls:
                 self._urls[names.url_id(function.metadata.uid, qualifier)] = key, qualifier
+            if (reserved := function.spec.scaling.reserved_concurrency) is not None:
+                self._reserved.setdefault(namespace, {})[name] = reserved
         self._on_any(type_, item)
 
     def _on_version(self, type_: str, item: Object) -> None:

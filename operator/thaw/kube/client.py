@@ -32,20 +32,23 @@ class WatchExpired(errors.Unavailable):
 
 
 class Kube:
-    """A connection to one API server."""
+    """A connection to one API server.
 
-    def __init__(self, api: k8s.ApiClient) -> None:
-        self._api = api
+    :param manager: the field manager of all that is written.
+    """
+
+    def __init__(self, api: k8s.ApiClient, manager: str = "thaw") -> None:
+        self._api, self._manager = api, manager
 
     @classmethod
-    async def connect(cls) -> Self:
+    async def connect(cls, manager: str = "thaw") -> Self:
         """Connects as the pod's service account, or by ``KUBECONFIG`` outside a cluster."""
         configuration = k8s.Configuration()
         try:
             k8s_config.load_incluster_config(client_configuration=configuration)
         except k8s_config.ConfigException:
             await k8s_config.load_kube_config(client_configuration=configuration)
-        return cls(k8s.ApiClient(configuration))
+        return cls(k8s.ApiClient(configuration), manager)
 
     async def close(self) -> None:
         """Closes its connections."""
@@ -153,6 +156,8 @@ class Kube:
     ) -> Object:
         _possible(kind, namespace, name)
         path = kind.path(namespace, name, subresource)
+        if method in ("POST", "PATCH"):
+            query = {**(query or {}), "fieldManager": self._manager}
         shown = name or ((body or {}).get("metadata", {}).get("name", ""))
         try:
             status, data = await self._send(method, path, body=body, query=query, content_type=content_type)
@@ -236,12 +241,13 @@ def _possible(kind: Kind, namespace: str, name: str) -> None:
             raise errors.NotFound(kind.kind, namespace, name, "no object can have that name")
 
 
-async def connect_with_retry(attempts: int = 30) -> Kube:
+async def connect_with_retry(manager: str, attempts: int = 30) -> Kube:
     """Connects, waiting for an API server that is still starting.
 
+    :param manager: the field manager of all that is written.
     :raises Unavailable: after ``attempts`` seconds without an answer.
     """
-    kube = await Kube.connect()
+    kube = await Kube.connect(manager)
     for left in range(attempts, 0, -1):
         try:
             await kube.list(POD, names.SYSTEM_NAMESPACE)

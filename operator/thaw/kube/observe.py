@@ -18,7 +18,7 @@ from thaw.api.v1alpha1 import (
     Instances,
     Snapshot,
 )
-from thaw.decide import keeping, making
+from thaw.decide import keeping, making, ownership
 from thaw.decide import template as templates
 from thaw.decide.observed import (
     Limits,
@@ -93,15 +93,19 @@ class Observer:
         replaced = {p for p in packages if deleting or p != templates.package(function.spec)}
         if deleting:
             replaced |= {templates.package(function.spec)} - {""}
-        aliases = await self._aliases(namespace, name)
+        raw_aliases = await self._raw_aliases(namespace, name)
+        aliases = [FunctionAlias.model_validate(a) for a in raw_aliases]
         wanted = function.spec.auto_publish_alias
+        moved = next((a for a in raw_aliases if a["spec"]["name"] == wanted), None)
         return ObservedFunction(
             now=datetime.now(UTC),
             function=function,
             numbers=await self._numbers(namespace, name),
             versions=siblings,
             version_refs=refs,
-            alias=next((a for a in aliases if a.spec.name == wanted), None),
+            alias=FunctionAlias.model_validate(moved) if moved else None,
+            alias_held_by=ownership.declared_by(moved, ("spec", "functionVersion")) if moved else "",
+            alias_names=frozenset(a.spec.name for a in aliases if a.metadata.deletion_timestamp is None),
             aliases=tuple(_ref(a.metadata.name, a.metadata.uid, a.metadata.deletion_timestamp) for a in aliases),
             pods=await self._pods(namespace, f"{names.LABEL_FUNCTION}={name}") if deleting else (),
             packages=packages,
@@ -277,9 +281,9 @@ class Observer:
         raw, _ = await self._kube.list(POD, namespace, labels)
         return tuple(_raw_ref(pod) for pod in raw)
 
-    async def _aliases(self, namespace: str, function: str) -> list[FunctionAlias]:
+    async def _raw_aliases(self, namespace: str, function: str) -> list[Object]:
         raw, _ = await self._kube.list(FUNCTION_ALIAS, namespace, fields=f"spec.functionName={function}")
-        return [FunctionAlias.model_validate(a) for a in raw]
+        return raw
 
     async def _raw_versions(self, namespace: str, function: str) -> list[Object]:
         raw, _ = await self._kube.list(FUNCTION_VERSION, namespace, fields=f"spec.functionName={function}")

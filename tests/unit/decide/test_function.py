@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,6 +73,48 @@ PUBLISHING: list[tuple[str, Any, tuple[Sibling, ...], Any, tuple[do.Action, ...]
 )
 def test_auto_publish(which: Any, versions: Any, alias: Any, actions: tuple[do.Action, ...]) -> None:
     assert function.decide(observed(function=which, versions=versions, alias=alias)).cleanup == actions
+
+
+def condition(plan: Any, type_: str) -> tuple[str, str]:
+    found = next((c for c in plan.status.conditions if c.type == type_), None)
+    return (found.reason, found.message) if found else ("", "")
+
+
+def test_an_alias_that_somebody_declares_is_left_where_it_is() -> None:
+    versions = (seen.sibling(1, CHANGED), seen.sibling(2))
+    held = {"function": AUTO, "versions": versions, "alias": alias("1"), "alias_names": frozenset({"live"})}
+    plan = function.decide(observed(**held, alias_held_by="argocd-controller"))
+    assert plan.cleanup == ()
+    told = (
+        "version 2 is not given to FunctionAlias hello-live: its spec.functionVersion is managed by argocd-controller"
+    )
+    assert condition(plan, "AliasHeld") == ("ManagedElsewhere", told)
+    assert [(e.type, e.reason) for e in plan.events] == [("Normal", "Valid"), ("Warning", "ManagedElsewhere")]
+    known = seen.function(autoPublishAlias="live", status=plan.status.to_json())
+    again = function.decide(observed(**held | {"function": known}, alias_held_by="argocd-controller"))
+    assert again.events == (), "told once"
+    there = function.decide(
+        observed(**held | {"function": known, "alias": alias("2")}, alias_held_by="argocd-controller")
+    )
+    assert condition(there, "AliasHeld") == ("", ""), "it is where it should be"
+
+
+SAID = {
+    "scaling": {"provisionedConcurrency": {"1": 1, "live": 1, "7": 1}},
+    "urls": {"$LATEST": {"authType": "NONE"}, "gone": {"authType": "NONE"}},
+    "eventInvoke": {"live": {}, "2": {}},
+}
+
+
+def test_what_is_said_of_versions_and_aliases_that_are_not_there_is_told() -> None:
+    versions = (seen.sibling(1), replace(seen.sibling(2), deleting=True))
+    plan = function.decide(observed(function=seen.function(**SAID), versions=versions, alias_names=frozenset({"live"})))
+    assert condition(plan, "Dangling") == (
+        "QualifierMissing",
+        "without effect, for there is no such version or alias: "
+        "spec.scaling.provisionedConcurrency.7, spec.eventInvoke.2, spec.urls.gone",
+    )
+    assert condition(plan, "Ready")[0] == "Valid", "the function itself is well"
 
 
 def test_a_name_that_a_user_took_is_passed_over() -> None:

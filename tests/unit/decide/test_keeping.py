@@ -189,8 +189,9 @@ def test_a_version_that_became_active_again_is_not_idle_at_once() -> None:
     assert status_of(version.decide(kept(version=again))).state == "Active"
 
 
-def test_instances_kept_running_on_purpose_keep_a_version_active() -> None:
-    function = seen.function(scaling={"minInstances": 1})
+@pytest.mark.parametrize("scaling", [{"minInstances": 1}, {"provisionedConcurrency": {"1": 1}}])
+def test_instances_kept_running_on_purpose_keep_a_version_active(scaling: dict[str, Any]) -> None:
+    function = seen.function(scaling=scaling)
     running = replace(kept(version=OLD, function=function), instances=_ready(1))
     assert status_of(version.decide(running)).state == "Active"
     assert status_of(version.decide(replace(running, instances=_ready(0)))).state == "Inactive"

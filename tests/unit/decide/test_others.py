@@ -33,6 +33,7 @@ def an_alias(deleting: bool = False, **spec: Any) -> FunctionAlias:
         (an_alias(additionalVersionWeights={"2": 0.1}), seen.function(), (1, 2), "Resolved"),
         (an_alias(additionalVersionWeights={"2": 0.1}), seen.function(), (1,), "VersionMissing"),
         (an_alias(), seen.function(), (), "VersionMissing"),
+        (an_alias(functionVersion="$LATEST"), seen.function(), (), "Resolved"),
         (an_alias(), None, (1,), "FunctionMissing"),
         (an_alias(), seen.function(deleting=True), (1,), "FunctionMissing"),
     ],

@@ -6,7 +6,7 @@ import pytest
 
 from thaw.api.v1alpha1 import FunctionAlias
 from thaw.errors import InvokeError
-from thaw.gateway import arns, autoscale, route, shapes
+from thaw.gateway import arns, autoscale, concurrency, route, shapes
 from thaw.gateway.leases import Lives
 from thaw.gateway.targets import draw_version
 
@@ -66,12 +66,18 @@ def members(*idle: float | None) -> tuple[autoscale.Member, ...]:
         ((), {"least": 2, "starting": 1}, (), 1),
         ((), {"least": 2, "elsewhere": 1, "starting": 1}, (), 0),
         ((), {"least": 9}, (), 3),  # never more than maxInstances
+        ((), {"here": 2}, (), 2),
+        ((), {"here": 2, "elsewhere": 2}, (), 1),  # its own part, but never more than maxInstances in all
+        ((0.0,), {"here": 2, "starting": 1}, (), 0),
+        ((61.0, 90.0), {"here": 1}, ("i1",), 0),
+        ((61.0, 90.0), {"here": 2, "elsewhere": 5}, (), 0),
+        ((), {"here": 1, "least": 3}, (), 3),
         ((0.0, None), {"retired": True, "least": 2}, ("i0",), 0),
         ((61.0,), {"waiting": 1}, (), 0),
     ],
 )
 def test_autoscale(idle, more, stop, start) -> None:
-    scaling = autoscale.Scaling(more.pop("least", 0), 3, 60.0)
+    scaling = autoscale.Scaling(autoscale.Keep(more.pop("least", 0), more.pop("here", 0)), 3, 60.0)
     base = {"starting": 0, "elsewhere": 0, "retired": False}
     assert autoscale.decide(members(*idle), scaling=scaling, **{**base, **more}) == autoscale.Scale(stop, start)
 
@@ -84,6 +90,7 @@ def test_autoscale(idle, more, stop, start) -> None:
         ([1, 2, 10], ["2"], {}, {"2"}),
         ([1, 2], ["2"], {"1": 0.1}, {"1", "2"}),
         ([1, 2], ["2"], {"1": 0.0}, {"2"}),
+        ([1], ["$LATEST"], {}, {"$LATEST"}),
         ([1], ["7"], {}, {"1"}),  # an alias on a version that is not there
     ],
 )
@@ -139,16 +146,72 @@ def test_weights(weights: dict[str, float], draw: float, version: str) -> None:
     assert draw_version(alias(**weights), draw) == version
 
 
-def test_pages_survive_deletions() -> None:
-    items = [{"FunctionArn": f"a{n}"} for n in range(4)]
+def listed(*qualifiers: str, function: str = "fn") -> list[dict[str, str]]:
+    arn = f"arn:aws:lambda:us-east-1:000000000000:function:{function}"
+    return [{"FunctionArn": f"{arn}:{q}" if q else arn} for q in qualifiers]
+
+
+def test_pages_are_in_order() -> None:
+    whole = [*listed("$LATEST", "2", "10", "a", "b"), *listed("", function="fo")]
+    assert shapes.page(whole[::-1], "", 50) == (whole, "")
+
+
+def test_pages_stand_while_items_come_and_go() -> None:
+    items = listed("$LATEST", "1", "2", "3")
     first, marker = shapes.page(items, "", 2)
-    assert [i["FunctionArn"] for i in first] == ["a0", "a1"]
+    assert first == items[:2]
     assert shapes.page(items, marker, 2) == (items[2:], "")
-    assert shapes.page([items[0], *items[2:]], marker, 2) == (items[2:], ""), "its item is gone"
-    assert shapes.page([{"FunctionArn": "new"}, *items], marker, 2)[0] == items[2:]
-    for bad in ("é!", "abc", "bm9wZQ=="):
-        with pytest.raises(ValueError):  # noqa: PT011
-            shapes.page(items, bad, 2)
+    assert shapes.page([items[0], *items[2:]], marker, 2) == (items[2:], ""), "its own item is gone"
+    assert shapes.page(items[2:], marker, 2) == (items[2:], ""), "all before it are gone"
+    assert shapes.page([*listed("", function="aa"), *items], marker, 2) == (items[2:], ""), "one came before it"
+    assert shapes.page(items[:2], marker, 2) == ([], "")
+
+
+@pytest.mark.parametrize("marker", ["é!", "abc", "bm9wZQ==", "WzFd", "bnVsbA=="])
+def test_a_marker_that_was_never_given(marker: str) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        shapes.page(listed("1"), marker, 2)
+
+
+@pytest.mark.parametrize(
+    ("limit", "gateways", "parts"),
+    [
+        (0, "abc", [0, 0, 0]),
+        (1, "a", [1]),
+        (10, "ab", [5, 5]),
+        (11, "ab", [6, 5]),
+        (11, "abc", [4, 4, 3]),
+        (2, "abc", [1, 1, 1]),  # more gateways than invocations: each lets one in
+    ],
+)
+def test_shares_of_a_limit(limit: int, gateways: str, parts: list[int]) -> None:
+    assert [concurrency.share(limit, gateways, own) for own in gateways] == parts
+    assert [concurrency.share(limit, gateways[::-1], own) for own in gateways] == parts, "all reckon alike"
+
+
+@pytest.mark.parametrize(
+    ("limit", "reserved", "left"), [(1000, [], 1000), (1000, [300, 100], 600), (1000, [950], 100), (10, [10], 1)]
+)
+def test_what_reserved_concurrency_leaves(limit: int, reserved: list[int], left: int) -> None:
+    assert concurrency.unreserved(limit, reserved) == left
+
+
+@pytest.mark.parametrize(
+    ("wanted", "weights", "parts"),
+    [
+        (5, {}, {"1": 5}),
+        (10, {"2": 0.1}, {"1": 9, "2": 1}),
+        (3, {"2": 0.5}, {"1": 2, "2": 2}),  # rounded up
+        (3, {"2": 1.0}, {"2": 3}),
+        (3, {"2": 0.0}, {"1": 3}),
+    ],
+)
+def test_instances_ahead_by_weight(wanted: int, weights: dict[str, float], parts: dict[str, int]) -> None:
+    assert concurrency.by_version(wanted, "1", weights) == parts
+
+
+def test_instances_ahead_of_each_gateway() -> None:
+    assert [concurrency.ahead(n, ["a", "b"]) for n in (1, 2, 3)] == [1, 1, 2]
 
 
 def test_lives() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from botocore.exceptions import ClientError
 
 from thaw import names
 from thaw.errors import ClusterError, NodeError
@@ -256,7 +257,7 @@ async def test_deadline(world: World, lam: Lambda) -> None:
     world.schedule = False
     world.function()
     code, status, message = await refused(lam.invoke(FunctionName="fn"))
-    assert (code, status) == ("ServiceException", 503)
+    assert (code, status) == ("ServiceUnavailableException", 503)
     assert "0.3 s" in message
 
 
@@ -272,7 +273,13 @@ async def test_full_queue(world: World, lam: Lambda) -> None:
     pool = next(iter(world.gateway.pools._pools.values()))
     while pool.counts[2] < 2:
         await asyncio.sleep(0.005)
-    assert (await refused(lam.invoke(FunctionName="fn")))[:2] == ("TooManyRequestsException", 429)
+    with pytest.raises(ClientError) as e:
+        await lam.invoke(FunctionName="fn")
+    answer = e.value.response
+    assert (answer["Error"]["Code"], answer["Reason"]) == (
+        "TooManyRequestsException",
+        "ConcurrentInvocationLimitExceeded",
+    )
     gate.set()
     answers = await asyncio.gather(first, *waiting)
     assert [a["StatusCode"] for a in answers] == [200, 200, 200]

@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio import client as k8s
 
+from thaw import names
 from thaw.errors import NotFound, Unavailable
 from thaw.kube.client import Kube
 from thaw.kube.kinds import FUNCTION, POD
@@ -36,6 +37,26 @@ async def test_what_would_be_another_path_is_no_objects_name(name: str) -> None:
         await kube.get(FUNCTION, "default", "f.g")
         await kube.close()
     assert asked == ["/apis/thaw.dev/v1alpha1/namespaces/default/functions/f.g"]
+
+
+async def test_what_is_written_bears_its_writers_name() -> None:
+    """By it the next reader knows whose a field is; what only reads or deletes has none to give."""
+    asked: list[tuple[str, str]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append((request.method, request.query.get("fieldManager", "")))
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(app) as server:
+        kube = Kube(k8s.ApiClient(k8s.Configuration(host=str(server.make_url("/")))), names.MANAGER_GATEWAY)
+        await kube.create(FUNCTION, {"metadata": {"namespace": "default", "name": "f"}})
+        await kube.patch(FUNCTION, "default", "f", {})
+        await kube.get(FUNCTION, "default", "f")
+        await kube.delete(FUNCTION, "default", "f")
+        await kube.close()
+    assert asked == [("POST", "thaw-gateway"), ("PATCH", "thaw-gateway"), ("GET", ""), ("DELETE", "")]
 
 
 @pytest.mark.parametrize("after", [0, 1])

@@ -17,6 +17,7 @@ import structlog
 
 from thaw import names
 from thaw.errors import ClusterError, InvokeError
+from thaw.gateway import answers
 from thaw.gateway.auth.cache import Memory
 from thaw.gateway.auth.caller import User
 from thaw.gateway.auth.verbs import Verb
@@ -115,7 +116,7 @@ class Reviews:
 
 def _unavailable(reason: str) -> InvokeError:
     text = f"Bearer tokens cannot be checked now, because the cluster's API server did not review one: {reason}"
-    return InvokeError(503, "ServiceException", text)
+    return answers.unavailable(text)
 
 
 def _key(text: str) -> str:

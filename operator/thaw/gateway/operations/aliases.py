@@ -40,7 +40,7 @@ class AliasOperations:
         return call.answer(await self.aliases.update(call.namespace, call.named.function, name, call.body))
 
     async def delete(self, call: ApiCall) -> web.StreamResponse:
-        """DeleteAlias."""
+        """DeleteAlias: what the function says of it (URL, event invoke configuration, concurrency) goes too."""
         await self.aliases.delete(call.namespace, call.named.function, call.parameters["Name"])
         return call.answer()
 

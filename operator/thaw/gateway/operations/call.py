@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from thaw import names
 from thaw.gateway import answers, arns, shapes
 from thaw.gateway.model import Operation
 
@@ -29,9 +30,15 @@ class ApiCall:
 
     @property
     def named(self) -> arns.Named:
-        """The function, and what of it."""
+        """The function, and what of it.
+
+        :raises InvokeError: it is no name, or names a version or an alias where the whole function is meant.
+        """
         given = self.parameters
-        return arns.parse(str(given["FunctionName"]), str(given.get("Qualifier") or ""))
+        named = arns.parse(str(given["FunctionName"]), str(given.get("Qualifier") or ""))
+        if "Qualifier" not in self.operation.input.members and named.qualifier not in ("", names.LATEST):
+            raise answers.invalid(f"FunctionName must not have a qualifier: {self.operation.name} is of the function")
+        return named
 
     @property
     def body(self) -> Json:
@@ -53,7 +60,7 @@ class ApiCall:
         most = min(int(self.parameters.get("MaxItems") or _PAGE), _PAGE)
         try:
             chosen, marker = shapes.page(items, str(self.parameters.get("Marker") or ""), most)
-        except ValueError as e:
+        except (ValueError, TypeError) as e:
             raise answers.invalid("Marker must be one that was given before") from e
         return self.answer({key: chosen, **({"NextMarker": marker} if marker else {})})
 

@@ -37,7 +37,12 @@ class InvocationOperations:
         return {"Invoke": self.invoke, "InvokeWithResponseStream": self.invoke_streaming}
 
     async def invoke(self, call: ApiCall) -> web.StreamResponse:
-        """Invoke: RequestResponse, Event or DryRun."""
+        """Invoke: RequestResponse, Event or DryRun; `X-Thaw-Start` says how the instance was started. Not taken:
+        `TenantId`, `DurableExecutionName`.
+        """
+        for absent in ("DurableExecutionName", "TenantId"):
+            if absent in call.parameters:
+                raise answers.unsupported(absent)
         kind = call.parameters.get("InvocationType", "RequestResponse")
         target, asked = await self._asked(call, ASYNC_LIMIT if kind == "Event" else SYNC_LIMIT)
         if kind == "DryRun":

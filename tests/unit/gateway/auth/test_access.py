@@ -208,9 +208,9 @@ async def test_a_token_that_proves_nothing(world: World, http: aiohttp.ClientSes
 async def test_an_api_server_that_is_away_opens_nothing(world: World, http: aiohttp.ClientSession) -> None:
     world.kube.rights = {(ROBOT, "list", NAMESPACE, "")}
     world.kube.refuse["TokenReview"] = Unavailable("TokenReview", "", "", "away")
-    assert (await call(http, "GET", FUNCTIONS, headers=bearer("robot")))[:2] == (503, "ServiceException")
+    assert (await call(http, "GET", FUNCTIONS, headers=bearer("robot")))[:2] == (503, "ServiceUnavailableException")
     world.kube.refuse = {"SubjectAccessReview": Unavailable("SubjectAccessReview", "", "", "away")}
-    assert (await call(http, "GET", FUNCTIONS, headers=bearer("robot")))[:2] == (503, "ServiceException")
+    assert (await call(http, "GET", FUNCTIONS, headers=bearer("robot")))[:2] == (503, "ServiceUnavailableException")
     world.kube.refuse = {}
     assert (await call(http, "GET", FUNCTIONS, headers=bearer("robot")))[0] == 200
 

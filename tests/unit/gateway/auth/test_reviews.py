@@ -131,7 +131,7 @@ async def test_an_api_server_that_does_not_say_opens_nothing(error: type[Cluster
         kube.refuse[kind] = error(kind, "", "", "away")
     with pytest.raises(InvokeError) as e:
         await found.user("t")
-    assert (e.value.status, e.value.type) == (503, "ServiceException")
+    assert (e.value.status, e.value.type) == (503, "ServiceUnavailableException")
     with pytest.raises(InvokeError) as e:
         await found.may(User("bob"), "get", "team", "fn")
     assert e.value.status == 503
