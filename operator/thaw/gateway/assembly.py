@@ -14,6 +14,7 @@ from thaw.gateway.asyncinvoke import AsyncInvokes
 from thaw.gateway.auth.access import Access
 from thaw.gateway.auth.keys import Refusals
 from thaw.gateway.auth.reviews import Reviews
+from thaw.gateway.console.pages import Pages
 from thaw.gateway.fallbacks import Fallbacks
 from thaw.gateway.functioncontrol import FunctionControl
 from thaw.gateway.functions import Functions
@@ -21,6 +22,8 @@ from thaw.gateway.instances import BuildPod, Starter
 from thaw.gateway.invoke import Invoker
 from thaw.gateway.lambda_api import LambdaApi
 from thaw.gateway.leases import Leases
+from thaw.gateway.live.api import LiveApi
+from thaw.gateway.live.streams import Streams
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.operations.aliases import AliasOperations
 from thaw.gateway.operations.functions import FunctionOperations
@@ -29,6 +32,7 @@ from thaw.gateway.options import GatewaySettings
 from thaw.gateway.pools import Pools
 from thaw.gateway.proxy import Proxy
 from thaw.gateway.publish import Publisher
+from thaw.gateway.recent import RecentStarts
 from thaw.gateway.shapes import Shapes
 from thaw.gateway.targets import Targets
 from thaw.gateway.usage import Usage
@@ -104,10 +108,11 @@ def assemble(
     publisher = Publisher(kube, watch, settings.publish_timeout)
     functions = Functions(kube, watch, agents, targets, publisher, shapes, arns, settings)
     events = AsyncInvokes(metrics, settings.queue_limit)
+    recent = RecentStarts()
     groups = (
         FunctionOperations(functions),
         AliasOperations(Aliases(kube, watch, functions, shapes, arns)),
-        InvocationOperations(targets, Invoker(pools, control, metrics), events, arns),
+        InvocationOperations(targets, Invoker(pools, control, metrics, recent), events, arns),
     )
     reviews = Reviews(kube, settings.token_audiences)
     access = Access(keys=watch.keys, reviews=reviews, arns=arns, limits=settings.limits)
@@ -115,6 +120,7 @@ def assemble(
     watch.keys.on_refused.append(refusals.tell)
     api = LambdaApi([group.handlers() for group in groups], access, arns)
     guard = None if settings.http_auth == "open" else access
-    proxy = Proxy(targets=targets, pools=pools, metrics=metrics, arns=arns, access=guard)
-    front = server.Front(api, proxy, access, metrics)
+    proxy = Proxy(targets=targets, pools=pools, metrics=metrics, recent=recent, arns=arns, access=guard)
+    live = LiveApi(access, watch, pools, agents, recent, arns, Streams(watch))
+    front = server.Front(api, live, Pages() if settings.console else None, proxy, access, metrics)
     return Gateway(front, watch, pools, usage, leases, events, control, agents, kube, refusals)

@@ -30,6 +30,8 @@ class GatewaySettings(Settings):
     failures_burst: int = Field(default=30, ge=1)
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
     """Networks of the proxies whose ``X-Forwarded-For`` is believed (``THAW_TRUSTED_PROXIES``, JSON)."""
+    console: bool = True
+    """Whether the page at ``/console/`` is served (``THAW_CONSOLE``). What it asks, ``/thaw/v1``, is there anyway."""
     publish_timeout: float = 20.0
     """How long PublishVersion waits for the operator to give a number."""
     drain_timeout: float = 30.0
