@@ -13,10 +13,11 @@ from pathlib import Path
 from time import monotonic
 
 from thaw.agent import packages
-from thaw.agent.files import read_small, write_atomic
+from thaw.agent.files import disk_usage, read_small, write_atomic
 from thaw.agent.metrics import Metrics
 from thaw.agent.paths import Paths
 from thaw.agent.threads import in_thread
+from thaw.api.node import CachedSnapshot, CacheInfo
 from thaw.api.v1alpha1 import Code
 from thaw.errors import SnapshotUnfit, StoreError, UserError
 from thaw.store.base import SnapshotStore, StoredSnapshot, check_id
@@ -174,6 +175,18 @@ class Cache:
     def snapshots_before(self, when: float) -> list[str]:
         """Ids of the snapshots that are here since before a Unix time."""
         return [entry.name for entry in self._paths.index.iterdir() if entry.stat().st_mtime < when]
+
+    def info(self, node: str) -> CacheInfo:
+        """What is here, with its sizes; reads every folder, so it belongs in a thread."""
+        snapshots = []
+        for entry in self._paths.index.iterdir():
+            digest = _read_digest(entry)
+            folder = self._paths.snapshots / digest if digest else None
+            if digest and folder and folder.is_dir():
+                snapshots.append(CachedSnapshot(id=entry.name, digest=digest, bytes=disk_usage(folder)))
+        code = [disk_usage(folder) for folder in self._paths.code.iterdir()]
+        found = tuple(sorted(snapshots, key=lambda s: s.id))
+        return CacheInfo(node=node, snapshots=found, code_count=len(code), code_bytes=sum(code))
 
     async def sweep_code(self, in_use: Collection[str]) -> list[str]:
         """Removes code that no pod was granted for an hour; tells what. Inline code has no other end.

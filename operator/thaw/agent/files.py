@@ -1,4 +1,4 @@
-"""Small files written whole or not at all."""
+"""Small files written whole or not at all, and what folders take."""
 
 from __future__ import annotations
 
@@ -33,3 +33,15 @@ def read_small(path: Path, limit: int) -> bytes | None:
             return file.read(limit)
         except OSError:
             return None
+
+
+def disk_usage(folder: Path) -> int:
+    """Bytes of the disk that the files below a folder take; what goes away meanwhile counts nothing."""
+    total = 0
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            try:
+                total += (Path(parent) / name).lstat().st_blocks * 512
+            except FileNotFoundError:
+                continue
+    return total

@@ -66,6 +66,7 @@ class Api:
         app.add_routes(
             [
                 web.get("/v1/node", any_of_us(self._node)),
+                web.get("/v1/cache", any_of_us(self._cache)),
                 web.put("/v1/pods/{uid}/grant", any_of_us(self._grant)),
                 web.get("/v1/pods/{uid}", any_of_us(self._report)),
                 web.delete("/v1/pods/{uid}", any_of_us(self._drop)),
@@ -136,6 +137,9 @@ class Api:
         if self.off:
             raise Refused(503, "Uninstalled", "Thaw's runtime was taken off this node")
         return _json(self.node.info)
+
+    async def _cache(self, _: web.Request) -> web.Response:
+        return _json(await in_thread(self.cache.info, self.node.info.node))
 
     async def _uninstall(self, _: web.Request) -> web.Response:
         await self.uninstall()

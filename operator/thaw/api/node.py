@@ -24,6 +24,27 @@ class NodeInfo(Model):
     version: str = ""
 
 
+class CachedSnapshot(Model):
+    """A snapshot that is on a node, ready to be restored."""
+
+    id: str
+    """The Snapshot's UID."""
+    digest: str
+    """SHA-256 in hexadecimal; its folder's name."""
+    bytes: int
+    """What it takes of the node's disk."""
+
+
+class CacheInfo(Model):
+    """What a node has ready for use; ``GET /v1/cache``."""
+
+    node: str
+    snapshots: tuple[CachedSnapshot, ...] = ()
+    code_count: int = 0
+    """Unpacked code packages."""
+    code_bytes: int = 0
+
+
 class Credentials(Model):
     """Where a process's AWS credentials come from: ``credentials.json`` beside its token. It holds no secret."""
 

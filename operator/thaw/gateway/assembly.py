@@ -15,6 +15,7 @@ from thaw.gateway.asyncinvoke import AsyncInvokes
 from thaw.gateway.auth.access import Access
 from thaw.gateway.auth.keys import Refusals
 from thaw.gateway.auth.reviews import Reviews
+from thaw.gateway.console.pages import Pages
 from thaw.gateway.fallbacks import Fallbacks
 from thaw.gateway.functioncontrol import FunctionControl
 from thaw.gateway.functions import Functions
@@ -22,6 +23,8 @@ from thaw.gateway.instances import BuildPod, Starter
 from thaw.gateway.invoke import Invoker
 from thaw.gateway.lambda_api import LambdaApi
 from thaw.gateway.leases import Leases
+from thaw.gateway.live.api import LiveApi
+from thaw.gateway.live.streams import Streams
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.operations.aliases import AliasOperations
 from thaw.gateway.operations.concurrency import ConcurrencyOperations
@@ -34,6 +37,7 @@ from thaw.gateway.pools import Pools
 from thaw.gateway.provisioning import Provisioning
 from thaw.gateway.proxy import Proxy
 from thaw.gateway.publish import Publisher
+from thaw.gateway.recent import RecentStarts
 from thaw.gateway.reserved import Reserved
 from thaw.gateway.shapes import Shapes
 from thaw.gateway.tags import Tags
@@ -123,7 +127,8 @@ def assemble(
     publisher = Publisher(kube, watch, settings.publish_timeout)
     functions = Functions(kube, watch, agents, targets, publisher, shapes, arns, settings)
     events = AsyncInvokes(metrics, settings.queue_limit)
-    addresses, invoker = Addresses.of(settings), Invoker(pools, control, metrics)
+    recent = RecentStarts()
+    addresses, invoker = Addresses.of(settings), Invoker(pools, control, metrics, recent)
     groups = (
         FunctionOperations(functions),
         AliasOperations(Aliases(kube, watch, functions, shapes, arns)),
@@ -140,7 +145,8 @@ def assemble(
     watch.keys.on_refused.append(refusals.tell)
     api = LambdaApi([group.handlers() for group in groups], access, arns)
     guard = None if settings.http_auth == "open" else access
-    proxy = Proxy(targets=targets, pools=pools, metrics=metrics, arns=arns, access=guard)
+    proxy = Proxy(targets=targets, pools=pools, metrics=metrics, recent=recent, arns=arns, access=guard)
     urls = FunctionUrls(watch, targets, invoker, arns, addresses, access)
-    front = server.Front(api, proxy, urls, access, metrics)
+    live = LiveApi(access, watch, pools, agents, recent, arns, Streams(watch))
+    front = server.Front(api, live, Pages() if settings.console else None, proxy, urls, access, metrics)
     return Gateway(front, watch, pools, usage, leases, events, control, agents, kube, refusals)

@@ -18,6 +18,7 @@ from thaw.gateway.instances import Instance
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.pool import Pool, Turn
 from thaw.gateway.pools import Pools
+from thaw.gateway.recent import RecentStarts
 from thaw.gateway.targets import Target
 
 _TRIES = 3
@@ -62,8 +63,8 @@ class Outcome:
 class Invoker:
     """Invokes functions on the pools' instances."""
 
-    def __init__(self, pools: Pools, control: FunctionControl, metrics: Metrics) -> None:
-        self._pools, self._control, self._metrics = pools, control, metrics
+    def __init__(self, pools: Pools, control: FunctionControl, metrics: Metrics, recent: RecentStarts) -> None:
+        self._pools, self._control, self._metrics, self._recent = pools, control, metrics, recent
 
     async def invoke(self, target: Target, call: Call) -> Outcome:
         """Runs the function once, waiting for an instance if need be.
@@ -80,6 +81,7 @@ class Invoker:
             self._count(target, "none", str(e.status), began, call, error=str(e))
             raise
         self._count(target, outcome.start, "200", began, call, error=outcome.function_error)
+        self._recent.saw(target, outcome.start, time.perf_counter() - began, outcome.restore_ms)
         return outcome
 
     async def _try(self, target: Target, call: Call) -> Outcome:

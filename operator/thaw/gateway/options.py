@@ -46,6 +46,8 @@ class GatewaySettings(Settings):
     """
     url_domain: str = Field(default="", pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?)?$")
     """Function URLs are names below this domain, whose wildcard leads here (``THAW_URL_DOMAIN``), not paths."""
+    console: bool = True
+    """Whether the page at ``/console/`` is served (``THAW_CONSOLE``). What it asks, ``/thaw/v1``, is there anyway."""
     publish_timeout: float = 20.0
     """How long PublishVersion waits for the operator to give a number."""
     drain_timeout: float = 30.0

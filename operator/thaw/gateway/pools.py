@@ -68,6 +68,12 @@ class Pools:
         pool.target, pool.retired = target, False
         return pool
 
+    def counts(self, namespace: str, function: str, qualifier: str) -> tuple[int, int]:
+        """Instances of a version: those that serve, here and at other gateways, and those this one is starting."""
+        own = [pool.counts for key, pool in self._pools.items() if key[:3] == (namespace, function, qualifier)]
+        others = self._watch.elsewhere(namespace, function, qualifier, self._settings.pod_name)
+        return sum(ready for ready, *_ in own) + others, sum(starting for _, starting, _ in own)
+
     async def run(self) -> None:
         """Scales every second, until cancelled."""
         while True:

@@ -24,6 +24,7 @@ from thaw.gateway.lambda_api import REQUEST_ID
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.pool import Turn
 from thaw.gateway.pools import Pools
+from thaw.gateway.recent import RecentStarts
 from thaw.gateway.starts import start_headers
 from thaw.gateway.targets import Target, Targets
 
@@ -44,6 +45,8 @@ HOP_BY_HOP = frozenset(
     }
 )
 """RFC 9110, 7.6.1: what speaks of one connection only."""
+_WORKER_SCOPE = "service-worker-allowed"
+"""By this header a function's page could have its service worker sit before all of the gateway's other pages."""
 _TRIES = 3
 log = structlog.get_logger(__name__)
 
@@ -65,8 +68,17 @@ class Proxy:
     :param access: who may call; None when plain HTTP is open.
     """
 
-    def __init__(self, *, targets: Targets, pools: Pools, metrics: Metrics, arns: Arns, access: Access | None) -> None:
-        self._targets, self._pools, self._metrics = targets, pools, metrics
+    def __init__(
+        self,
+        *,
+        targets: Targets,
+        pools: Pools,
+        metrics: Metrics,
+        recent: RecentStarts,
+        arns: Arns,
+        access: Access | None,
+    ) -> None:
+        self._targets, self._pools, self._metrics, self._recent = targets, pools, metrics, recent
         self._arns, self._access = arns, access
         self._session: aiohttp.ClientSession | None = None
 
@@ -98,8 +110,9 @@ class Proxy:
         began = time.perf_counter()
         start, status = "none", 500
         try:
-            start, response = await self._try(request, target)
+            start, restore_ms, response = await self._try(request, target)
             status = response.status
+            self._recent.saw(target, start, time.perf_counter() - began, restore_ms)
         except InvokeError as e:
             status = e.status
             raise
@@ -107,7 +120,7 @@ class Proxy:
             self._count(request, target, start, status, began)
         return response
 
-    async def _try(self, request: web.Request, target: Target) -> tuple[str, web.StreamResponse]:
+    async def _try(self, request: web.Request, target: Target) -> tuple[str, float, web.StreamResponse]:
         why = ""
         for _ in range(_TRIES):
             pool = self._pools.of(target)
@@ -117,7 +130,8 @@ class Proxy:
                 raise InvokeError(502, "InvalidRuntimeException", f"The function did not initialise: {e}") from e
             dead = False
             try:
-                return start_kind(turn), await self._forward(request, target, turn)
+                restore_ms = turn.instance.restore_ms if turn.first else 0.0
+                return start_kind(turn), restore_ms, await self._forward(request, target, turn)
             except functioncontrol.UNREACHED as e:
                 dead, why = True, str(e)
             except _Unanswered as e:
@@ -146,7 +160,8 @@ class Proxy:
         async with upstream:
             response = web.StreamResponse(status=upstream.status, reason=upstream.reason)
             for name, value in _end_to_end(upstream.headers):
-                response.headers.add(name, value)
+                if name.lower() != _WORKER_SCOPE:
+                    response.headers.add(name, value)
             instance = turn.instance
             told = (instance.restore_ms, instance.fallback) if turn.first else (0.0, "")
             response.headers.update(start_headers(start_kind(turn), *told))

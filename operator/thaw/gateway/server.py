@@ -15,15 +15,15 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from thaw.errors import ClusterError, InvokeError
 from thaw.gateway import answers
 from thaw.gateway.auth.access import Access, guards_itself
+from thaw.gateway.console.pages import Pages
 from thaw.gateway.lambda_api import BODY_LIMIT, REQUEST_ID, LambdaApi
+from thaw.gateway.live.api import LiveApi
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.proxy import Proxy
 from thaw.gateway.starts import NOT_STARTED
 from thaw.gateway.urls.serve import FunctionUrls
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_CONSOLE = "/console/"
-"""Files without any data."""
 _API = re.compile(r"/\d{4}-\d{2}-\d{2}/")
 log = structlog.get_logger(__name__)
 
@@ -33,6 +33,9 @@ class Front:
     """What the servers need."""
 
     api: LambdaApi
+    live: LiveApi
+    console: Pages | None
+    """None when it is switched off."""
     proxy: Proxy
     urls: FunctionUrls
     access: Access
@@ -44,7 +47,11 @@ def application(front: Front) -> web.Application:
     app = web.Application(client_max_size=BODY_LIMIT, middlewares=middlewares(front))
     app.add_routes(front.api.routes())
     app.add_routes(front.urls.routes())
+    app.add_routes(front.live.routes())
+    if front.console is not None:
+        app.add_routes(front.console.routes())
     app.add_routes(front.proxy.routes())
+    app.on_shutdown.append(front.live.streams.close)
     return app
 
 
@@ -123,17 +130,12 @@ def _authenticating(front: Front) -> Middleware:
 
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not _is_open(request):
+        found = request.match_info
+        if found.http_exception is None and not guards_itself(found.handler):
             await front.access.authenticate(request)
         return await handler(request)
 
     return authenticate
-
-
-def _is_open(request: web.Request) -> bool:
-    if request.match_info.http_exception is not None or guards_itself(request.match_info.handler):
-        return True
-    return request.path.startswith(_CONSOLE) and request.method in ("GET", "HEAD")
 
 
 def _error(error: InvokeError) -> web.Response:

@@ -143,6 +143,14 @@ class Watch:
         """The functions of all namespaces."""
         return list(self._functions.values())
 
+    def all_versions(self) -> list[FunctionVersion]:
+        """The published versions of all namespaces."""
+        return list(self._versions.values())
+
+    def all_snapshots(self) -> list[Snapshot]:
+        """The snapshots of all namespaces."""
+        return list(self._snapshots.values())
+
     def elsewhere(self, namespace: str, function: str, qualifier: str, gateway: str) -> int:
         """How many instances of a version other gateways run."""
         pods = self._instances.get((namespace, function, names.version_label(qualifier)), {})

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from thaw import names
 from thaw.api.base import Model
 from thaw.api.node import (
+    CacheInfo,
     ErrorBody,
     GrantRequest,
     GrantResult,
@@ -63,6 +64,10 @@ class Agents:
     async def node(self, base_url: str) -> NodeInfo:
         """What the node can do."""
         return NodeInfo.model_validate(await self._call("GET", base_url, "/v1/node"))
+
+    async def cache(self, base_url: str) -> CacheInfo:
+        """What the node has ready for use."""
+        return CacheInfo.model_validate(await self._call("GET", base_url, "/v1/cache"))
 
     async def grant(self, base_url: str, pod_uid: str, request: GrantRequest) -> GrantResult:
         """Vouches for a pod, and puts its code and snapshot on the node first.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import os
 import threading
 import zipfile
 from pathlib import Path
@@ -129,6 +130,19 @@ async def test_what_was_taken_here_need_not_be_brought(cache, store: Counting, p
     assert await cache.snapshot("s1") == paths.snapshots / stored.hex
     assert store.materialised == 0
     assert leftovers(paths) == []
+
+
+async def test_it_tells_what_is_here_and_what_that_takes(cache: Cache, store, paths: Paths, tmp_path: Path) -> None:
+    put(store, tmp_path, "s1")
+    folder = await cache.snapshot("s1")
+    (folder / "pages").write_bytes(os.urandom(100_000))
+    (paths.index / "stale").write_text("0" * 64)
+    await cache.code("ns", Code(inline={"app.py": "x = 1"}))
+    found = cache.info("n1")
+    assert [(s.id, s.digest) for s in found.snapshots] == [("s1", folder.name)], "not what has no folder"
+    assert 100_000 <= found.snapshots[0].bytes < 200_000
+    assert (found.node, found.code_count) == ("n1", 1)
+    assert 0 < found.code_bytes < 10_000
 
 
 async def test_drop_also_when_the_store_has_forgotten(

@@ -85,6 +85,7 @@ def grant(**changes) -> GrantRequest:
 
 CALLS = [
     ("GET", "/v1/node", {"operator", "gateway"}),
+    ("GET", "/v1/cache", {"operator", "gateway"}),
     ("PUT", f"/v1/pods/{UID}/grant", {"operator", "gateway"}),
     ("GET", f"/v1/pods/{UID}", {"operator", "gateway"}),
     ("DELETE", f"/v1/pods/{UID}", {"operator", "gateway"}),
@@ -133,6 +134,15 @@ async def test_every_call_is_in_the_table(clients: Clients) -> None:
         for m, p, _ in CALLS
     }
     assert routes == listed | {("GET", "/healthz"), ("GET", "/metrics")}
+
+
+async def test_what_the_node_has_ready(clients: Clients) -> None:
+    gateway = clients.of("gateway")
+    code = Code(inline={"app.py": "x = 1"})
+    await gateway.grant(clients.url, UID, grant(code=code))
+    found = await gateway.cache(clients.url)
+    assert (found.node, found.snapshots, found.code_count) == ("n1", (), 1)
+    assert found.code_bytes >= 5
 
 
 async def test_grant_and_report(clients: Clients) -> None:

@@ -112,6 +112,17 @@ async def test_headers(world: World, http: aiohttp.ClientSession) -> None:
     assert not {"X-Hop", "Te", "TE", "Proxy-Authorization"} & set(seen)
 
 
+async def test_no_functions_worker_gets_before_the_gateways_pages(world: World, http: aiohttp.ClientSession) -> None:
+    async def plain(process: Process, request: web.Request) -> web.StreamResponse:
+        return web.Response(text="", headers={"Service-Worker-Allowed": "/", "X-Own": "1"})
+
+    world.plain = plain
+    world.http_function()
+    async with http.get("/default/web/worker.js") as answer:
+        assert answer.headers["X-Own"] == "1"
+        assert "Service-Worker-Allowed" not in answer.headers
+
+
 async def test_encoded_bodies_are_not_touched(world: World, http: aiohttp.ClientSession) -> None:
     async def plain(process: Process, request: web.Request) -> web.StreamResponse:
         return web.Response(body=b"\x1f\x8b not really gzip", headers={"Content-Encoding": "gzip"})

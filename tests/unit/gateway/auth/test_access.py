@@ -20,7 +20,7 @@ from botocore.model import Shape
 
 from thaw.errors import Unavailable
 from thaw.gateway import model, server
-from thaw.gateway.auth.access import NAMESPACE_HEADER
+from thaw.gateway.auth.access import NAMESPACE_HEADER, guarded
 from thaw.kube import kinds
 from unit.gateway.conftest import Lambda
 from unit.gateway.world import KEY_ID, NAMESPACE, SECRET, Process, World
@@ -277,7 +277,7 @@ async def test_open_plain_http_is_the_functions_own_affair(world: World, http: a
 
 
 async def test_what_is_neither_the_api_nor_a_function(world: World, http: aiohttp.ClientSession) -> None:
-    for path, status in (("/console/", 404), ("/", 404), ("/thaw/v1/functions", 404)):
+    for path, status in (("/", 404), ("/thaw/v1/functions", 404)):
         assert (await call(http, "GET", path))[0] == status, "nothing is there, and nobody is asked who they are"
 
 
@@ -285,6 +285,7 @@ async def test_handlers_of_others(world: World, http: aiohttp.ClientSession) -> 
     """Files are for anybody; other handlers get a caller, and ask what they may."""
     access = world.gateway.front.access
 
+    @guarded
     async def files(_request: web.Request) -> web.Response:
         return web.json_response({})
 
@@ -293,7 +294,7 @@ async def test_handlers_of_others(world: World, http: aiohttp.ClientSession) -> 
         return web.json_response({"name": caller.name})
 
     app = web.Application(middlewares=server.middlewares(world.gateway.front))
-    app.router.add_route("*", "/console/{path:.*}", files)
+    app.router.add_get("/files/{path:.*}", files)
     app.router.add_get("/thaw/v1/{namespace}/functions", functions)
     world.kube.rights = {(ROBOT, "list", NAMESPACE, "")}
     world.access_key("second", accessKeyId="AKIASECOND", actions="lambda:Get*")
@@ -308,7 +309,7 @@ async def test_handlers_of_others(world: World, http: aiohttp.ClientSession) -> 
             SigV4Auth(Credentials(key, SECRET), "lambda", "us-east-1").add_auth(request)
             return dict(request.headers)
 
-        assert [await status(m, "/console/app.js") for m in ("GET", "HEAD", "POST")] == [200, 200, 403]
+        assert [await status(m, "/files/app.js") for m in ("GET", "HEAD", "POST")] == [200, 200, 405]
         listing, others = "/thaw/v1/default/functions", "/thaw/v1/other/functions"
         assert await status("GET", listing) == 403
         assert [await status("GET", path, bearer("robot")) for path in (listing, others)] == [200, 403]
