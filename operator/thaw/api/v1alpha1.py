@@ -141,6 +141,11 @@ _FREE_PATH = (
     "!['/.thaw', '/dev', '/proc', '/sys', '/var/task'].exists(p, self == p || self.startsWith(p + '/')) && "
     "!(self in ['/bin', '/etc', '/home', '/lib', '/lib64', '/opt', '/root', '/run', '/sbin', '/tmp', '/usr', '/var'])"
 )
+_PROVISIONED = "k.matches(r'^[A-Za-z0-9_-]{1,128}$')"
+_QUALIFIED = "k.matches(r'^([$]LATEST|[A-Za-z0-9_-]{1,128})$')"
+_URL_QUALIFIED = "k.matches(r'^([$]LATEST|[A-Za-z0-9_-]{1,128})$') && !k.matches(r'^[0-9]+$')"
+_TAG = "k.size() >= 1 && k.size() <= 128 && !k.startsWith('aws:')"
+_CREDENTIALED = "!self.allowCredentials || !self.allowOrigins.exists(o, o == '*')"
 _SIDE_BY_SIDE = "self.all(a, !self.exists(b, b.mountPath.startsWith(a.mountPath + '/')))"
 
 
@@ -279,6 +284,89 @@ class Scaling(Model):
     idle_seconds: int = Field(
         default=60, ge=1, le=86400, description="Seconds without a request after which an instance is removed."
     )
+    reserved_concurrency: int | None = Field(
+        default=None,
+        ge=0,
+        le=100000,
+        description="Invocations of the function that may run at a time, over all its versions (Lambda's reserved "
+        "concurrency); more are refused with 429 TooManyRequestsException. 0 stops all invocations. Unset: no limit "
+        "but that of the instances.",
+    )
+    provisioned_concurrency: Annotated[
+        dict[str, Annotated[int, Field(ge=1, le=1000)]],
+        Field(
+            max_length=64,
+            json_schema_extra=_rules(
+                _keys(_PROVISIONED, "provisioned concurrency is of a version's number or an alias")
+            ),
+        ),
+    ] = Field(
+        default_factory=dict,
+        description="Version number or alias to the instances that are kept started for it (Lambda's provisioned "
+        "concurrency). Here it goes together with SnapStart: they are restored ahead.",
+    )
+
+
+class Destination(Model):
+    """Where the record of an asynchronous invocation goes."""
+
+    destination: Annotated[
+        str,
+        Field(min_length=1, max_length=350),
+        _pattern(
+            "^(arn:[a-z0-9-]+:lambda:[^ ]+|https?://[^ ]+)$", "must be a function's ARN, or an http:// or https:// URL"
+        ),
+    ] = Field(description="The ARN of a function of the same namespace, or a URL that the record is POSTed to.")
+
+
+class EventInvoke(Model):
+    """What becomes of asynchronous invocations (InvocationType Event)."""
+
+    maximum_retry_attempts: int = Field(
+        default=2, ge=0, le=2, description="Further tries when the function answers with an error."
+    )
+    maximum_event_age_seconds: int = Field(
+        default=21600,
+        ge=60,
+        le=21600,
+        description="Seconds after which an event that could not be run is given up.",
+    )
+    on_success: Destination | None = Field(default=None, description="Who is told of events that were run.")
+    on_failure: Destination | None = Field(default=None, description="Who is told of events that were given up.")
+
+
+class Cors(Model):
+    """Cross-origin resource sharing of a function URL."""
+
+    model_config = _object(_rule(_CREDENTIALED, "allowOrigins must name origins, not *, with allowCredentials"))
+
+    allow_credentials: bool = Field(default=False, description="Whether cookies and credentials may be sent.")
+    allow_headers: Annotated[tuple[Annotated[str, Field(max_length=1024)], ...], Field(max_length=100)] = Field(
+        default=(), description="Request headers that may be sent."
+    )
+    allow_methods: Annotated[tuple[Annotated[str, Field(max_length=6)], ...], Field(max_length=6)] = Field(
+        default=(), description="Methods that may be used, or *."
+    )
+    allow_origins: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=253)], ...], Field(max_length=100)] = (
+        Field(default=(), description="Origins that may call, or *.")
+    )
+    expose_headers: Annotated[tuple[Annotated[str, Field(max_length=1024)], ...], Field(max_length=100)] = Field(
+        default=(), description="Response headers that scripts may read."
+    )
+    max_age: int = Field(default=0, ge=0, le=86400, description="Seconds for which a browser may keep the answer.")
+
+
+class FunctionUrl(Model):
+    """An HTTP address of a function, for callers that know no AWS API."""
+
+    auth_type: Literal["NONE", "AWS_IAM"] = Field(
+        description="NONE: whoever reaches the gateway may call it. AWS_IAM: requests are signed by an access key of "
+        "the function's namespace."
+    )
+    invoke_mode: Literal["BUFFERED", "RESPONSE_STREAM"] = Field(
+        default="BUFFERED", description="Whether the answer is sent when it is whole, or as it is written."
+    )
+    cors: Cors | None = Field(default=None, description="What browsers allow pages of other origins.")
 
 
 class FunctionSpec(Model):
@@ -409,6 +497,30 @@ class FunctionSpec(Model):
     scaling: Scaling = Field(
         default_factory=Scaling, description="How many instances of one version, and for how long."
     )
+    event_invoke: Annotated[
+        dict[str, EventInvoke],
+        Field(
+            max_length=64,
+            json_schema_extra=_rules(_keys(_QUALIFIED, "a key is $LATEST, a version's number or an alias")),
+        ),
+    ] = Field(
+        default_factory=dict,
+        description="$LATEST, version number or alias to what becomes of its asynchronous invocations. Not versioned.",
+    )
+    urls: Annotated[
+        dict[str, FunctionUrl],
+        Field(
+            max_length=64,
+            json_schema_extra=_rules(_keys(_URL_QUALIFIED, "a key is $LATEST or an alias")),
+        ),
+    ] = Field(default_factory=dict, description="$LATEST or alias to its function URL. Not versioned.")
+    tags: Annotated[
+        dict[str, Annotated[str, Field(max_length=256)]],
+        Field(
+            max_length=50,
+            json_schema_extra=_rules(_keys(_TAG, "a tag's key has 1 to 128 characters and does not begin with aws:")),
+        ),
+    ] = Field(default_factory=dict, description="Tags, as on Lambda; labels are Kubernetes' own. Not versioned.")
 
 
 class FunctionStatus(Model):

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 import typer
 
-from thaw.cli import doctor, invoke, lint, logs, publish, snapshots, top, version
+from thaw.cli import doctor, import_, invoke, lint, logs, publish, snapshots, top, version
 from thaw.errors import Forbidden, NotFound, ThawError, Unavailable, UserError
 
 FAILED = 1
@@ -32,6 +32,7 @@ app.command("logs")(logs.command)
 app.command("top")(top.command)
 app.add_typer(snapshots.app, name="snapshots")
 app.command("doctor")(doctor.command)
+app.command("import")(import_.command)
 app.command("lint")(lint.command)
 app.command("version")(version.command)
 

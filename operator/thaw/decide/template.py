@@ -13,10 +13,13 @@ from thaw.api.v1alpha1 import Code, FrozenTemplate, FunctionSpec
 _NOT_VERSIONED: dict[str, Any] = {
     "scaling": True,
     "auto_publish_alias": True,
+    "event_invoke": True,
+    "urls": True,
+    "tags": True,
     "snap_start": {"inactive_after", "recycle_after"},
 }
-"""Concurrency settings are of the function, not of a version, on Lambda too; the alias says how to publish; how long
-snapshots are kept concerns all that were published."""
+"""Concurrency, asynchronous invocation, URLs and tags are of the function, not of a version, on Lambda too; the alias
+says how to publish; how long snapshots are kept concerns all that were published."""
 
 
 def image(spec: FunctionSpec, runtimes: Mapping[str, str]) -> str:

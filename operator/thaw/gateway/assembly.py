@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import platform
+from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from thaw.gateway import server
 from thaw.gateway.aliases import Aliases
 from thaw.gateway.arns import Arns
 from thaw.gateway.asyncinvoke import AsyncInvokes
+from thaw.gateway.auth.access import Access
+from thaw.gateway.auth.keys import Refusals
+from thaw.gateway.auth.reviews import Reviews
 from thaw.gateway.fallbacks import Fallbacks
 from thaw.gateway.functioncontrol import FunctionControl
 from thaw.gateway.functions import Functions
@@ -18,6 +22,9 @@ from thaw.gateway.invoke import Invoker
 from thaw.gateway.lambda_api import LambdaApi
 from thaw.gateway.leases import Leases
 from thaw.gateway.metrics import Metrics
+from thaw.gateway.operations.aliases import AliasOperations
+from thaw.gateway.operations.functions import FunctionOperations
+from thaw.gateway.operations.invocations import InvocationOperations
 from thaw.gateway.options import GatewaySettings
 from thaw.gateway.pools import Pools
 from thaw.gateway.proxy import Proxy
@@ -44,6 +51,11 @@ class Gateway:
     control: FunctionControl
     agents: Agents
     kube: Kube
+    refusals: Refusals
+
+    def runs(self) -> tuple[Coroutine[object, object, None], ...]:
+        """What must run for ever, beside the watches, once they have begun."""
+        return self.leases.run(), self.pools.run(), self.usage.run(), self.refusals.run()
 
     async def close(self, drain: float) -> None:
         """Ends what runs, deletes the instances and the Lease."""
@@ -92,14 +104,17 @@ def assemble(
     publisher = Publisher(kube, watch, settings.publish_timeout)
     functions = Functions(kube, watch, agents, targets, publisher, shapes, arns, settings)
     events = AsyncInvokes(metrics, settings.queue_limit)
-    api = LambdaApi(
-        functions=functions,
-        aliases=Aliases(kube, watch, functions, shapes, arns),
-        targets=targets,
-        invoker=Invoker(pools, control, metrics),
-        events=events,
-        arns=arns,
+    groups = (
+        FunctionOperations(functions),
+        AliasOperations(Aliases(kube, watch, functions, shapes, arns)),
+        InvocationOperations(targets, Invoker(pools, control, metrics), events, arns),
     )
-    proxy = Proxy(targets=targets, pools=pools, metrics=metrics)
-    front = server.Front(api, proxy, watch.keys, metrics, open_http=settings.http_auth == "open")
-    return Gateway(front, watch, pools, usage, leases, events, control, agents, kube)
+    reviews = Reviews(kube, settings.token_audiences)
+    access = Access(keys=watch.keys, reviews=reviews, arns=arns, limits=settings.limits)
+    refusals = Refusals(told)
+    watch.keys.on_refused.append(refusals.tell)
+    api = LambdaApi([group.handlers() for group in groups], access, arns)
+    guard = None if settings.http_auth == "open" else access
+    proxy = Proxy(targets=targets, pools=pools, metrics=metrics, arns=arns, access=guard)
+    front = server.Front(api, proxy, access, metrics)
+    return Gateway(front, watch, pools, usage, leases, events, control, agents, kube, refusals)

@@ -1,4 +1,4 @@
-"""The Lambda API's operations on functions and versions, over the cluster's objects. Handlers are in ``lambda_api``."""
+"""The Lambda API's operations on functions and versions, over the cluster's objects. Handlers are in ``operations``."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ async def serve(settings: GatewaySettings) -> None:
     await gateway.watch.synced()
     synced.set()
     api_runner = await _listen(server.application(gateway.front), names.GATEWAY_PORT, drain=settings.drain_timeout)
-    tasks += [asyncio.ensure_future(run) for run in (gateway.leases.run(), gateway.pools.run(), gateway.usage.run())]
+    tasks += [asyncio.ensure_future(run) for run in gateway.runs()]
     log.info("serving", port=names.GATEWAY_PORT, gateway=settings.pod_name)
     waiting = asyncio.ensure_future(stop.wait())
     done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)

@@ -10,7 +10,7 @@ from thaw.api.v1alpha1 import FrozenTemplate, Function
 from thaw.decide import template as frozen
 from thaw.gateway import answers
 
-_NOT_INSTANCES = {"description", "scaling", "auto_publish_alias"}
+_NOT_INSTANCES = {"description", "scaling", "auto_publish_alias", "event_invoke", "urls", "tags"}
 
 
 def of_latest(function: Function, runtimes: Mapping[str, str]) -> FrozenTemplate:

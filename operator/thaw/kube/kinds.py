@@ -49,6 +49,10 @@ ADMISSION_BINDING = Kind(
     namespaced=False,
 )
 CONTROLLER_REVISION = Kind("apps", "v1", "ControllerRevision", "controllerrevisions")
+TOKEN_REVIEW = Kind("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", namespaced=False)
+SUBJECT_ACCESS_REVIEW = Kind(
+    "authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
+)
 FUNCTION = Kind(names.GROUP, names.VERSION, "Function", "functions")
 FUNCTION_VERSION = Kind(names.GROUP, names.VERSION, "FunctionVersion", "functionversions")
 FUNCTION_ALIAS = Kind(names.GROUP, names.VERSION, "FunctionAlias", "functionaliases")

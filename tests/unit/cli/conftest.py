@@ -15,8 +15,16 @@ from unit.cli.world import Cluster, kubeconfig, served
 Thaw = Callable[..., tuple[int, str, str]]
 
 
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    """The command turns logs down for its whole process, which here is that of all tests."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
 @pytest.fixture
-def thaw(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Thaw]:
+def thaw(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Thaw:
     """Runs the command in an empty folder; gives exit code, output, and what went to stderr."""
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
@@ -24,7 +32,6 @@ def thaw(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureF
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    before = structlog.get_config()
 
     def run(*arguments: str, program: str = "thaw", stdin: bytes = b"") -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", [program, *arguments])
@@ -34,8 +41,7 @@ def thaw(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureF
         captured = capfd.readouterr()
         return int(exit.value.code or 0), captured.out, captured.err
 
-    yield run
-    structlog.configure(**before)
+    return run
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def second_node(cluster: Cluster) -> None:
     ("spoil", "name", "status", "message", "fix"),
     [
         (lose("customresourcedefinitions", "snapshots.thaw.dev"), "crd snapshots", "fail", "no resource", "helm up"),
-        (old_crd, "crd functions", "fail", "lacks 7 fields", "kubectl apply --server-side -f crds/"),
+        (old_crd, "crd functions", "fail", "e.g. spec.scaling", "kubectl apply --server-side -f crds/"),
         (lose("deployments", "thaw-gateway", SYSTEM), "gateway", "fail", "not in namespace thaw-system", "helm up"),
         (crashing, "operator", "fail", "0/1 ready, i:1: thaw-operator-1: ImagePullBackOff no such image", "logs"),
         (other_version, "gateway", "warn", "version 9.9.9", "upgrade"),

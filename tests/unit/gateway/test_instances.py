@@ -601,4 +601,4 @@ async def test_metrics(world: World, lam: Lambda) -> None:
     assert f"thaw_gateway_requests_total{{{labels}}} 1.0" in text
     assert 'thaw_gateway_instances{function="fn",namespace="default",qualifier="1",state="ready"} 1.0' in text
     assert "thaw_gateway_restore_seconds_count 1.0" in text
-    assert 'thaw_gateway_api_requests_total{code="200",operation="invoke"} 1.0' in text
+    assert 'thaw_gateway_api_requests_total{code="200",operation="Invoke"} 1.0' in text

@@ -115,7 +115,7 @@ async def test_image_function(world: World, lam: Lambda) -> None:
 @pytest.mark.parametrize(
     ("more", "field"),
     [
-        ({"VpcConfig": {"SubnetIds": ["s-1"], "SecurityGroupIds": []}}, "VpcConfig"),
+        ({"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": []}}, "VpcConfig"),
         ({"Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:x:1"]}, "Layers"),
         ({"KMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/1"}, "KMSKeyArn"),
         ({"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"}}, "DeadLetterConfig"),
@@ -275,10 +275,16 @@ async def test_aliases(world: World, lam: Lambda) -> None:
     assert (await refused(lam.get_alias(FunctionName="fn", Name="Live_1")))[0] == "ResourceNotFoundException"
 
 
-async def test_unknown_operations_say_what_there_is(world: World, lam: Lambda) -> None:
-    code, status, message = await refused(lam.get_account_settings())
-    assert (code, status) == ("UnknownOperationException", 404)
+async def test_absent_operations_say_what_there_is(world: World, lam: Lambda) -> None:
+    code, status, message = await refused(lam.list_layers())
+    assert (code, status) == ("NotImplementedException", 501)
+    assert "Thaw does not have ListLayers" in message
     assert "PublishVersion" in message
+
+
+async def test_operations_that_share_a_path_are_told_apart(world: World, lam: Lambda) -> None:
+    by_arn = lam.get_layer_version_by_arn(Arn="arn:aws:lambda:us-east-1:000000000000:layer:x:1")
+    assert "does not have GetLayerVersionByArn" in (await refused(by_arn))[2]
 
 
 async def test_invoke_kinds(world: World, lam: Lambda) -> None:
