@@ -17,6 +17,7 @@
     │   ├── SnapshotMissing    no manifest of that id
     │   ├── SnapshotCorrupt    bytes that do not hash to their name
     │   └── SnapshotUnfit      taken on another kind of node than this one
+    ├── CommandError           a command of ``thaw`` came to nothing: message and fix
     └── InvokeError            an answer of the Lambda API: status, type, message
 """
 
@@ -109,6 +110,17 @@ class SnapshotCorrupt(StoreError):
 
 class SnapshotUnfit(StoreError):
     """It was taken on another kind of node than the one that is to restore it."""
+
+
+class CommandError(ThawError):
+    """A command was typed well, and came to nothing.
+
+    :param fix: what to do about it.
+    """
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        self.message, self.fix = message, fix
+        super().__init__(message + (f" ({fix})" if fix else ""))
 
 
 class InvokeError(ThawError):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
+from thaw import names
 from thaw.agent.incluster import Identity
 from thaw.agent.options import AgentSettings
 from thaw.errors import CheckpointError
@@ -18,6 +19,8 @@ _MARGIN = 15.0
 _CRIU_ERROR = re.compile(r"Error \([^)]*\):[^\n\"\\]*")
 _CONSEQUENCE = re.compile(r"Dumping FAILED|Can't dump|FAILED|aborted")
 _LONGEST = 600
+_OFF = "its checkpoint API is off (feature gate ContainerCheckpoint)"
+_NOBODY = "thaw-preflight"
 
 
 class Kubelet:
@@ -35,21 +38,31 @@ class Kubelet:
 
         :raises CheckpointError: with CRIU's line that matters, where there is one.
         """
-        ip = self._settings.node_ip
-        host = f"[{ip}]" if ":" in ip else ip
-        url = f"https://{host}:{self._settings.kubelet_port}/checkpoint/{namespace}/{pod}/{container}"
         try:
-            status, text = await self._post(url)
+            status, text = await self._post(f"checkpoint/{namespace}/{pod}/{container}")
         except TimeoutError as e:
             wait = self._settings.checkpoint_timeout
             raise CheckpointError("Timeout", f"the kubelet took longer than {wait:g} s", retryable=True) from e
         except (aiohttp.ClientError, OSError) as e:
-            raise CheckpointError("Unreachable", f"the kubelet at {host} did not answer: {e}", retryable=True) from e
+            raise CheckpointError("Unreachable", f"the kubelet did not answer: {e}", retryable=True) from e
         if status != 200:
             raise failure(status, text)
         return _archive(text)
 
-    async def _post(self, url: str) -> tuple[int, str]:
+    async def preflight(self) -> str:
+        """Why this kubelet would checkpoint nothing; empty when it would, or cannot be asked just now.
+
+        It is asked for a pod that cannot be: a kubelet whose checkpoint API is on says that there is no such pod.
+        """
+        try:
+            status, text = await self._post(f"checkpoint/{names.SYSTEM_NAMESPACE}/{_NOBODY}/{_NOBODY}")
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return ""
+        return f"the kubelet answered 404: {_OFF}" if status == 404 and not _knows_the_call(text) else ""
+
+    async def _post(self, path: str) -> tuple[int, str]:
+        ip = self._settings.node_ip
+        url = f"https://{f'[{ip}]' if ':' in ip else ip}:{self._settings.kubelet_port}/{path}"
         if self._tls is None:
             self._tls = self._identity.trust()
         try:
@@ -76,8 +89,8 @@ class Kubelet:
 def failure(status: int, text: str) -> CheckpointError:
     """The kubelet's no, and whether it may be a yes later."""
     if status == 404:
-        known = "not found" in text.lower() and "page not found" not in text.lower()
-        why = text.strip()[:_LONGEST] if known else "its checkpoint API is off (feature gate ContainerCheckpoint)"
+        known = _knows_the_call(text)
+        why = text.strip()[:_LONGEST] if known else _OFF
         return CheckpointError("NotFound", f"the kubelet answered 404: {why}", retryable=known)
     if status in (401, 403):
         return CheckpointError(
@@ -86,6 +99,12 @@ def failure(status: int, text: str) -> CheckpointError:
             retryable=False,
         )
     return CheckpointError("CheckpointFailed", criu_line(text), retryable=True)
+
+
+def _knows_the_call(text: str) -> bool:
+    """Whether a 404 is about a pod or a container ("pod does not exist"), and not about the path itself."""
+    lower = text.lower()
+    return "does not exist" in lower or ("not found" in lower and "page not found" not in lower)
 
 
 def criu_line(text: str) -> str:

@@ -29,10 +29,12 @@ from thaw.agent.options import AgentSettings
 from thaw.agent.paths import Paths
 from thaw.agent.readiness import Readiness
 from thaw.agent.server import Api, Node
+from thaw.agent.threads import in_thread
+from thaw.api.node import NodeInfo
 from thaw.api.v1alpha1 import Fingerprint
 from thaw.decide import fingerprint
-from thaw.errors import ThawError
-from thaw.store.base import StoredSnapshot
+from thaw.errors import StoreError, ThawError
+from thaw.store.base import SnapshotStore, StoredSnapshot
 from thaw.store.snapshots import ChunkStore
 
 _SWEEP_EVERY = 5.0
@@ -72,9 +74,10 @@ async def serve(settings: AgentSettings, paths: Paths) -> None:
     await asyncio.to_thread(prepare, paths)
     installer = Installer(paths, host)
     trouble = await installed(installer)
-    info = await node.inspect(host, settings.node_name, paths.proc, trouble=trouble)
-    log.info("agent.ready", **info.to_json())
-    async with build(settings, paths, Node(info, monotonic()), installer) as api:
+    unknown = NodeInfo(node=settings.node_name, checkpoint=False, reason="its agent has just started")
+    async with build(settings, paths, Node(unknown, monotonic()), installer) as api:
+        api.node.info = await look(settings, paths, host, api.store, trouble=trouble)
+        log.info("agent.ready", **api.node.info.to_json())
         watch = asyncio.create_task(_watch(api, settings, paths, host, trouble))
         try:
             await _listen(api, stop)
@@ -98,6 +101,24 @@ async def installed(installer: Installer) -> str:
         log.error("agent.install_failed", error=str(e))
         return str(e)
     return ""
+
+
+async def look(
+    settings: AgentSettings, paths: Paths, host: Host, store: SnapshotStore, *, trouble: str = ""
+) -> NodeInfo:
+    """Looks at the node, its kubelet and its store.
+
+    :param trouble: why the runtime is not installed.
+    """
+    async with aiohttp.ClientSession(trust_env=False) as session:
+        trouble = trouble or await Kubelet(settings, Identity(), session).preflight()
+    info = await node.inspect(host, settings.node_name, paths.proc, trouble=trouble)
+    try:
+        await in_thread(store.check)
+    except StoreError as e:
+        log.warning("store.unusable", error=str(e))
+        return info.model_copy(update={"store": str(e)})
+    return info
 
 
 @asynccontextmanager
@@ -179,7 +200,7 @@ async def _watch(api: Api, settings: AgentSettings, paths: Paths, host: Host, tr
                     await _tidy(api)
                 if monotonic() - looked > _INSPECT_EVERY:
                     looked = monotonic()
-                    api.node.info = await node.inspect(host, settings.node_name, paths.proc, trouble=trouble)
+                    api.node.info = await look(settings, paths, host, api.store, trouble=trouble)
         except (OSError, ThawError):
             log.exception("agent.sweep_failed")
         await asyncio.sleep(_SWEEP_EVERY)

@@ -22,7 +22,7 @@ _SHOWN = 300
 async def inspect(host: Host, name: str, proc: Path, *, trouble: str = "") -> NodeInfo:
     """Looks at the node.
 
-    :param trouble: why the runtime is not installed; then the node cannot, whatever else is found.
+    :param trouble: what was found already to be missing; then the node cannot, whatever else is found.
     """
     criu = await host.run("criu", "--version")
     runc = await host.run("runc", "--version")

@@ -22,6 +22,8 @@ class NodeInfo(Model):
     """Why it cannot, for people; empty when it can."""
     fingerprint: Fingerprint = Field(default_factory=Fingerprint)
     version: str = ""
+    store: str = ""
+    """Why its snapshot store does not work, for people; empty when it does."""
 
 
 class CachedSnapshot(Model):

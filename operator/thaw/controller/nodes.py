@@ -18,6 +18,7 @@ from thaw.kube.kinds import NODE
 
 POLL_SECONDS = 15.0
 _REASON, _FINGERPRINT = names.ANNOTATION_CHECKPOINT_REASON, names.ANNOTATION_FINGERPRINT
+_STORE = names.ANNOTATION_STORE_REASON
 log = structlog.get_logger(__name__)
 
 
@@ -71,8 +72,12 @@ class Labeller:
             return
         meta: Object = node["metadata"]
         labels, annotations = meta.get("labels", {}), meta.get("annotations", {})
-        noted = {key: annotations.get(key, "") for key in (_REASON, _FINGERPRINT)}
-        told = {_REASON: wanted.reason, _FINGERPRINT: wanted.fingerprint or noted[_FINGERPRINT]}
+        noted = {key: annotations.get(key, "") for key in (_REASON, _FINGERPRINT, _STORE)}
+        told = {
+            _REASON: wanted.reason,
+            _FINGERPRINT: wanted.fingerprint or noted[_FINGERPRINT],
+            _STORE: noted[_STORE] if wanted.store is None else wanted.store,
+        }
         if labels.get(names.LABEL_CHECKPOINT) == wanted.label and noted == told:
             return
         body = {
@@ -82,4 +87,4 @@ class Labeller:
             }
         }
         await self._context.kube.patch(NODE, "", name, body)
-        log.info("node labelled", node=name, checkpoint=wanted.label, reason=wanted.reason)
+        log.info("node labelled", node=name, checkpoint=wanted.label, reason=wanted.reason, store=told[_STORE])

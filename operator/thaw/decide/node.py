@@ -12,12 +12,14 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Mark:
-    """The value of label ``thaw.dev/checkpoint``, of the annotation that explains it, and of the node's fingerprint."""
+    """The value of label ``thaw.dev/checkpoint``, and of the annotations beside it."""
 
     label: str
     reason: str
     fingerprint: str = ""
     """JSON; empty leaves what was noted."""
+    store: str | None = None
+    """Why its store does not work; None leaves what was noted."""
 
 
 def mark(info: NodeInfo | None, *, known: bool, silent_for: float) -> Mark | None:
@@ -36,8 +38,8 @@ def mark(info: NodeInfo | None, *, known: bool, silent_for: float) -> Mark | Non
     if info is not None:
         fingerprint = info.fingerprint.model_dump_json(by_alias=True)
         if info.checkpoint:
-            return Mark("supported", "", fingerprint)
-        return Mark("unsupported", info.reason or "no reason given", fingerprint)
+            return Mark("supported", "", fingerprint, info.store)
+        return Mark("unsupported", info.reason or "no reason given", fingerprint, info.store)
     if known and silent_for >= PATIENCE:
         return Mark("unsupported", "no agent answers on this node")
     return None

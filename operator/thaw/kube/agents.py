@@ -27,6 +27,7 @@ from thaw.api.node import (
 )
 from thaw.errors import NodeError, NodeInvalid
 from thaw.kube.client import Object
+from thaw.kube.pods import is_ready
 
 _ANSWER = 10.0
 """Seconds an agent may take beyond what a call says it waits."""
@@ -38,8 +39,7 @@ def agents_by_node(pods: Iterable[Object]) -> dict[str, str]:
     found = {}
     for pod in pods:
         status = pod.get("status", {})
-        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
-        if ready and status.get("podIP") and not pod["metadata"].get("deletionTimestamp"):
+        if is_ready(pod) and status.get("podIP"):
             host = f"[{status['podIP']}]" if ":" in status["podIP"] else status["podIP"]
             found[pod["spec"]["nodeName"]] = f"http://{host}:{names.AGENT_PORT}"
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -17,10 +18,12 @@ from kubernetes.aio import client as k8s
 from kubernetes.aio import config as k8s_config
 
 from thaw import errors, names
-from thaw.kube.kinds import POD, Kind
+from thaw.kube.kinds import POD, SERVICE_ACCOUNT, Kind
 
 Object = dict[str, Any]
 
+PORT_FORWARD_PROTOCOL = "v4.channel.k8s.io"
+_API_SERVER = Kind("", "v1", "APIServer", "", namespaced=False)
 _MERGE = "application/merge-patch+json"
 _TIMEOUT = 30.0
 _WATCH_SECONDS = 240
@@ -112,8 +115,75 @@ class Kube:
             return ""
         return data.decode(errors="replace")
 
+    async def stream_logs(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        follow: bool = False,
+        tail_lines: int | None = None,
+        since_seconds: int | None = None,
+    ) -> AsyncIterator[str]:
+        """A container's lines, each after its time (RFC 3339) and a space.
+
+        :param follow: go on until the container ends.
+        :raises Unavailable: the connection broke off.
+        """
+        query = {"container": container, "timestamps": "true", "follow": "true" if follow else ""}
+        query |= {"tailLines": str(tail_lines)} if tail_lines is not None else {}
+        query |= {"sinceSeconds": str(since_seconds)} if since_seconds is not None else {}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT, sock_read=None if follow else _TIMEOUT)
+        url, headers = self._url(POD.path(namespace, pod, "log"), query), await self._headers()
+        try:
+            async with self._session().get(url, headers=headers, timeout=timeout) as answer:
+                if answer.status != 200:
+                    self._raise_for(answer.status, await answer.read(), POD, namespace, pod)
+                async for line in answer.content:
+                    yield line.decode(errors="replace").rstrip("\n")
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise errors.Unavailable(POD.kind, namespace, pod, f"its log broke off: {e!r}") from e
+
+    async def token(self, namespace: str, service_account: str) -> str:
+        """A token of a service account, for the API server's own audience, good for ten minutes."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
+        answer = await self._call("POST", SERVICE_ACCOUNT, namespace, service_account, "token", body=body)
+        return str(answer["status"]["token"])
+
+    async def server_version(self) -> str:
+        """The API server's own version, e.g. ``v1.37.0``.
+
+        :raises Unavailable: it does not answer.
+        """
+        try:
+            status, data = await self._send("GET", "/version")
+        except (aiohttp.ClientError, TimeoutError, OSError) as e:
+            raise errors.Unavailable("APIServer", "", self._url("", {}), f"no answer: {e}") from e
+        self._raise_for(status, data, _API_SERVER, "", self._url("", {}))
+        return str(json.loads(data)["gitVersion"])
+
+    @asynccontextmanager
+    async def forwarded(self, namespace: str, pod: str, port: int) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket that carries one connection to a pod's port; :mod:`thaw.kube.portforward` speaks over it.
+
+        :raises ClusterError: the API server refused it.
+        """
+        url = self._url(POD.path(namespace, pod, "portforward"), {"ports": str(port)})
+        headers = await self._headers() | {"Accept": "*/*"}
+        try:
+            socket = await self._session().ws_connect(
+                url, protocols=(PORT_FORWARD_PROTOCOL,), headers=headers, max_msg_size=0
+            )
+        except aiohttp.WSServerHandshakeError as e:
+            self._raise_for(e.status, b"port-forward refused: " + e.message.encode(), POD, namespace, pod)
+            raise errors.ClusterError(POD.kind, namespace, pod, f"port-forward refused: {e.message}") from e
+        except (aiohttp.ClientError, TimeoutError, OSError) as e:
+            raise errors.Unavailable(POD.kind, namespace, pod, f"port-forward: {e}") from e
+        async with socket:
+            yield socket
+
     async def watch(
-        self, kind: Kind, namespace: str = "", labels: str = "", *, resource_version: str
+        self, kind: Kind, namespace: str = "", labels: str = "", fields: str = "", *, resource_version: str
     ) -> AsyncIterator[tuple[str, Object]]:
         """Events (``ADDED``, ``MODIFIED``, ``DELETED``, ``BOOKMARK``) since a version, until the server ends the watch.
 
@@ -124,6 +194,7 @@ class Kube:
             "watch": "true",
             "allowWatchBookmarks": "true",
             "labelSelector": labels,
+            "fieldSelector": fields,
             "resourceVersion": resource_version,
             "timeoutSeconds": str(_WATCH_SECONDS),
         }

@@ -26,9 +26,16 @@ class Informer:
     """
 
     def __init__(
-        self, kube: Kube, kind: Kind, *, namespace: str = "", labels: str = "", on_event: OnEvent | None = None
+        self,
+        kube: Kube,
+        kind: Kind,
+        *,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        on_event: OnEvent | None = None,
     ) -> None:
-        self._kube, self._kind, self._namespace, self._labels = kube, kind, namespace, labels
+        self._kube, self._kind, self._namespace, self._labels, self._fields = kube, kind, namespace, labels, fields
         self._on_event = on_event or (lambda _type, _object: None)
         self._objects: dict[tuple[str, str], Object] = {}
         self._synced = asyncio.Event()
@@ -61,7 +68,7 @@ class Informer:
                 backoff = min(backoff * 2, _BACKOFF_MOST)
 
     async def _relist(self) -> str:
-        items, version = await self._kube.list(self._kind, self._namespace, self._labels)
+        items, version = await self._kube.list(self._kind, self._namespace, self._labels, self._fields)
         self.last_event = time.monotonic()
         gone = set(self._objects) - {_key(item) for item in items}
         for key in gone:
@@ -82,7 +89,7 @@ class Informer:
     async def _follow(self, version: str) -> None:
         while True:
             async for type_, item in self._kube.watch(
-                self._kind, self._namespace, self._labels, resource_version=version
+                self._kind, self._namespace, self._labels, self._fields, resource_version=version
             ):
                 self.last_event = time.monotonic()
                 version = item["metadata"]["resourceVersion"]

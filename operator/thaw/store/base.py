@@ -157,6 +157,10 @@ class SnapshotStore(Protocol):
     All raise :class:`thaw.errors.StoreError`; ``SnapshotMissing`` and ``SnapshotCorrupt`` where they say so.
     """
 
+    def check(self) -> None:
+        """Writes a few bytes, reads them back and removes them: raises when the store does not work."""
+        ...
+
     def put(self, snapshot_id: str, tree: Path, meta: dict[str, Any]) -> StoredSnapshot:
         """Stores a tree of regular files and folders. Nobody sees the snapshot before all of it is there."""
         ...

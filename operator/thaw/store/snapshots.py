@@ -63,6 +63,16 @@ class ChunkStore:
         """The store at a URL; see :meth:`thaw.store.objects.Bucket.open`."""
         return cls(Bucket.open(url), level=level, max_bytes=max_bytes)
 
+    def check(self) -> None:
+        """See :meth:`SnapshotStore.check`."""
+        path, data = f"checks/{secrets.token_hex(8)}", b"thaw"
+        self._bucket.write(path, data)
+        try:
+            if self._bucket.read_if_any(path) != data:
+                raise StoreError("what was just written is not there, or is something else")
+        finally:
+            self._bucket.remove(path)
+
     # ------------------------------------------------------------ snapshots
 
     def put(self, snapshot_id: str, tree: Path, meta: dict[str, Any]) -> StoredSnapshot:

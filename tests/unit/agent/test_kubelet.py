@@ -45,6 +45,7 @@ def test_the_line_that_matters() -> None:
         (404, "404 page not found", "NotFound", False, "feature gate ContainerCheckpoint"),
         (404, "", "NotFound", False, "feature gate ContainerCheckpoint"),
         (404, 'container "function" not found in pod', "NotFound", True, "not found in pod"),
+        (404, "pod does not exist", "NotFound", True, "pod does not exist"),
         (
             403,
             "Forbidden (user=x, verb=create, resource=nodes, subresource(s)=[checkpoint])",
@@ -142,6 +143,31 @@ async def test_the_call_and_its_answer(server: Server, session, tmp_path: Path) 
     )
     assert await found.checkpoint("ns", "pod", "function") == Path("/var/lib/kubelet/checkpoints/checkpoint-x.tar")
     assert server.seen == [("POST", "/checkpoint/ns/pod/function?timeout=30", "Bearer secret")]
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "says"),
+    [
+        (404, "pod does not exist", ""),
+        (404, "404 page not found\n", "feature gate ContainerCheckpoint"),
+        (401, "Unauthorized", ""),
+        (500, "the API server is away", ""),
+    ],
+)
+async def test_a_kubelet_without_the_call_is_told_from_one_that_knows_no_such_pod(
+    server: Server, session, tmp_path: Path, status: int, text: str, says: str
+) -> None:
+    server.answer_now = lambda: web.Response(status=status, text=text)
+    found = await kubelet(server, account(tmp_path / "sa", server.pem), session).preflight()
+    assert says in found
+    assert bool(found) is bool(says)
+    assert server.seen[0][:2] == ("POST", "/checkpoint/thaw-system/thaw-preflight/thaw-preflight?timeout=180")
+
+
+async def test_a_kubelet_that_cannot_be_asked_is_not_called_unable(server: Server, session, tmp_path: Path) -> None:
+    identity = account(tmp_path / "sa", server.pem)
+    await server.runner.cleanup()
+    assert await kubelet(server, identity, session).preflight() == ""
 
 
 async def test_a_certificate_of_its_own_is_a_setting(server: Server, session, tmp_path: Path) -> None:

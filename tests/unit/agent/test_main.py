@@ -18,6 +18,7 @@ from thaw.agent.server import Node
 from thaw.api.node import GrantRequest, NodeInfo
 from thaw.api.v1alpha1 import Code
 from thaw.errors import StoreError
+from thaw.store.snapshots import ChunkStore
 from unit.agent.world import HERE, UID
 
 
@@ -67,6 +68,29 @@ async def test_a_store_of_no_known_kind_is_said_at_the_start(paths: Paths) -> No
     with pytest.raises(StoreError, match="gopher"):
         async with main.build(AgentSettings(store_url="gopher://x"), paths, current(), FakeInstaller()):
             pass
+
+
+async def test_a_store_that_does_not_work_is_said_of_a_node_that_can_checkpoint(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def inspect(_host: object, name: str, _proc: Path, *, trouble: str = "") -> NodeInfo:
+        return NodeInfo(node=name, checkpoint=not trouble, reason=trouble, fingerprint=HERE)
+
+    async def preflight(_: object) -> str:
+        return kubelet
+
+    monkeypatch.setattr(main.node, "inspect", inspect)
+    monkeypatch.setattr(main.Kubelet, "preflight", preflight)
+    kubelet, settings = "", AgentSettings(node_name="n1")
+    store = ChunkStore.open("memory:///")
+    assert (await main.look(settings, paths, None, store)).store == ""
+    monkeypatch.setattr(store, "check", lambda: store.stored("none"))
+    found = await main.look(settings, paths, None, store)
+    assert (found.checkpoint, "none" in found.store) == (True, True)
+    kubelet = "its checkpoint API is off"
+    found = await main.look(settings, paths, None, store)
+    assert (found.checkpoint, found.reason) == (False, kubelet)
+    assert (await main.look(settings, paths, None, store, trouble="no containerd")).reason == "no containerd"
 
 
 async def test_the_sweeper_survives_what_it_meets(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

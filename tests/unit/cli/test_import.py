@@ -179,7 +179,7 @@ def test_a_function_made_before_a_failure_is_removed_again(thaw, lam: FakeLambda
     (tmp_path / "template.yaml").write_text(second)
     lam.refuses = ("other",)
     code, out, err = thaw("template.yaml", *GIVEN, "--upload")
-    assert (code, out) == (2, "")
+    assert (code, out) == (1, "")
     assert lam.code == {}
     assert err.splitlines()[-1] == "thaw: ServiceException (500): no room"
 
@@ -202,5 +202,5 @@ def test_a_gateway_that_does_not_answer_is_named(thaw, lam: FakeLambda, monkeypa
 
     monkeypatch.setattr(lam, "get_function_configuration", unreachable)
     code, _, err = thaw("template.yaml", *GIVEN, "--upload")
-    assert code == 2
+    assert code == 1
     assert "thaw: Gateway http://thaw.example: Could not connect" in err

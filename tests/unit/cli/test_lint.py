@@ -8,25 +8,9 @@ from pathlib import Path
 import pytest
 
 from thaw import __version__
-from thaw.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[3]
 BAD = "import uuid\n\nINSTANCE_ID = uuid.uuid4()\n"
-
-
-@pytest.fixture
-def thaw(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """Runs the command in an empty folder; gives exit code, output, and what went to stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["thaw", *arguments])
-        with pytest.raises(SystemExit) as exit:
-            main()
-        captured = capsys.readouterr()
-        return int(exit.value.code or 0), captured.out, captured.err
-
-    return run
 
 
 def test_version(thaw) -> None:

@@ -80,8 +80,8 @@ def test_instances_of_a_replaced_snapshot_serve_what_they_have(minutes: int, del
     assert not found.released
 
 
-def info(checkpoint: bool, reason: str = "") -> NodeInfo:
-    return NodeInfo(node="n", checkpoint=checkpoint, reason=reason, fingerprint=seen.FINGERPRINT)
+def info(checkpoint: bool, reason: str = "", store: str = "") -> NodeInfo:
+    return NodeInfo(node="n", checkpoint=checkpoint, reason=reason, fingerprint=seen.FINGERPRINT, store=store)
 
 
 TOLD = seen.FINGERPRINT.model_dump_json(by_alias=True)
@@ -90,8 +90,9 @@ TOLD = seen.FINGERPRINT.model_dump_json(by_alias=True)
 @pytest.mark.parametrize(
     ("said", "known", "silent_for", "mark"),
     [
-        (info(True), False, 0, Mark("supported", "", TOLD)),
-        (info(False, "no CRIU"), True, 0, Mark("unsupported", "no CRIU", TOLD)),
+        (info(True), False, 0, Mark("supported", "", TOLD, "")),
+        (info(True, store="no route"), True, 0, Mark("supported", "", TOLD, "no route")),
+        (info(False, "no CRIU"), True, 0, Mark("unsupported", "no CRIU", TOLD, "")),
         (None, True, 59, None),
         (None, True, 60, Mark("unsupported", "no agent answers on this node")),
         (None, False, 600, None),

@@ -43,7 +43,9 @@ class FakeKube:
         self.selected: set[tuple[str, str, str]] = set()
         self.quiet = asyncio.Event()
 
-    async def list(self, kind: Any, namespace: str = "", labels: str = "") -> tuple[list[Object], str]:
+    async def list(
+        self, kind: Any, namespace: str = "", labels: str = "", fields: str = ""
+    ) -> tuple[list[Object], str]:
         self.lists += 1
         self.selected.add((kind.kind, namespace, labels))
         found = self._lists.pop(0)
@@ -52,7 +54,7 @@ class FakeKube:
         return found
 
     async def watch(
-        self, kind: Any, namespace: str = "", labels: str = "", *, resource_version: str
+        self, kind: Any, namespace: str = "", labels: str = "", fields: str = "", *, resource_version: str
     ) -> AsyncIterator[tuple[str, Object]]:
         self.watched_from.append(resource_version)
         self.selected.add((kind.kind, namespace, labels))

@@ -49,6 +49,23 @@ def test_what_comes_back_is_what_was_put(bucket: Bucket, tree: Path, tmp_path: P
     store.verify("s1")
 
 
+def test_a_check_leaves_nothing_and_says_what_does_not_work(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    ChunkStore(bucket).check()
+    assert everything(bucket) == []
+    monkeypatch.setattr(bucket, "read", lambda _path: b"other")
+    with pytest.raises(StoreError, match="something else"):
+        ChunkStore(bucket).check()
+    assert everything(bucket) == []
+
+
+def test_a_store_that_cannot_be_written_fails_its_check(tmp_path: Path) -> None:
+    store = ChunkStore.open(f"file://{tmp_path}/store")
+    (tmp_path / "store").rmdir()
+    (tmp_path / "store").write_text("in the way")
+    with pytest.raises(StoreError):
+        store.check()
+
+
 def test_equal_bytes_are_stored_once(bucket: Bucket, tree: Path) -> None:
     store = ChunkStore(bucket)
     first = store.put("s1", tree, {})
