@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from thaw.gateway import server
 from thaw.gateway.aliases import Aliases
 from thaw.gateway.arns import Arns
-from thaw.gateway.asyncinvoke import AsyncInvokes
+from thaw.gateway.eventinvoke import EventInvokeConfigs
+from thaw.gateway.events.service import AsyncInvocations
 from thaw.gateway.fallbacks import Fallbacks
 from thaw.gateway.functioncontrol import FunctionControl
 from thaw.gateway.functions import Functions
@@ -19,6 +20,7 @@ from thaw.gateway.lambda_api import LambdaApi
 from thaw.gateway.leases import Leases
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.operations.aliases import AliasOperations
+from thaw.gateway.operations.eventinvoke import EventInvokeOperations
 from thaw.gateway.operations.functions import FunctionOperations
 from thaw.gateway.operations.invocations import InvocationOperations
 from thaw.gateway.options import GatewaySettings
@@ -43,14 +45,14 @@ class Gateway:
     pools: Pools
     usage: Usage
     leases: Leases
-    events: AsyncInvokes
+    events: AsyncInvocations
     control: FunctionControl
     agents: Agents
     kube: Kube
 
     async def close(self, drain: float) -> None:
         """Ends what runs, deletes the instances and the Lease."""
-        await self.events.drain(drain)
+        await self.events.stop(drain)
         await self.pools.close()
         await self.usage.tell(everything=True)
         with contextlib.suppress(Exception):
@@ -94,11 +96,23 @@ def assemble(
     shapes = Shapes(arns, platform.machine())
     publisher = Publisher(kube, watch, settings.publish_timeout)
     functions = Functions(kube, watch, agents, targets, publisher, shapes, arns, settings)
-    events = AsyncInvokes(metrics, settings.queue_limit)
+    invoker = Invoker(pools, control, metrics)
+    events = AsyncInvocations(
+        kube=kube,
+        watch=watch,
+        targets=targets,
+        invoker=invoker,
+        leases=leases,
+        told=told,
+        metrics=metrics,
+        settings=settings,
+        arns=arns,
+    )
     groups = (
         FunctionOperations(functions),
         AliasOperations(Aliases(kube, watch, functions, shapes, arns)),
-        InvocationOperations(targets, Invoker(pools, control, metrics), events, arns),
+        EventInvokeOperations(EventInvokeConfigs(kube, watch, functions, arns, settings.destination_hosts)),
+        InvocationOperations(targets, invoker, events, arns),
     )
     api = LambdaApi([group.handlers() for group in groups])
     proxy = Proxy(targets=targets, pools=pools, metrics=metrics)

@@ -103,10 +103,23 @@ def revision_id(meta: Meta) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{meta.uid}/{meta.generation}"))
 
 
-def modified(raw: Json) -> datetime | None:
-    """When the spec of an object was last written, by its managed fields."""
-    times = [f["time"] for f in raw["metadata"].get("managedFields", []) if not f.get("subresource") and f.get("time")]
-    return max((datetime.fromisoformat(t) for t in times), default=None)
+def modified(raw: Json, *path: str) -> datetime | None:
+    """When the spec of an object was last written, by its managed fields.
+
+    :param path: names of a field and those around it: when one of its managers last wrote.
+    """
+    managers = [f for f in raw["metadata"].get("managedFields", []) if not f.get("subresource") and f.get("time")]
+    times = [datetime.fromisoformat(f["time"]) for f in managers if _manages(f.get("fieldsV1", {}), path)]
+    return max(times, default=None)
+
+
+def _manages(fields: Json, path: Sequence[str]) -> bool:
+    """By the form of Kubernetes' FieldsV1: ``f:`` before each name."""
+    for name in path:
+        if f"f:{name}" not in fields:
+            return False
+        fields = fields[f"f:{name}"]
+    return True
 
 
 def code_size(code: Code) -> int:

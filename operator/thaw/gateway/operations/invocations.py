@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from thaw.gateway import answers, arns
-from thaw.gateway.asyncinvoke import AsyncInvokes, Job
-from thaw.gateway.invoke import Call, Invoker, Outcome
+from thaw.gateway.events import envelope
+from thaw.gateway.events.service import AsyncInvocations
+from thaw.gateway.invoke import Call, Invoker, Outcome, refuse_http
 from thaw.gateway.operations.call import ApiCall, Handlers
 from thaw.gateway.reading import parse_json
 from thaw.gateway.starts import NOT_STARTED, start_headers
-from thaw.gateway.targets import Target, Targets
+from thaw.gateway.targets import Targets
 
 SYNC_LIMIT = 6 * 1024 * 1024
-ASYNC_LIMIT = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class InvocationOperations:
 
     targets: Targets
     invoker: Invoker
-    events: AsyncInvokes
+    events: AsyncInvocations
     arns: arns.Arns
 
     def handlers(self) -> Handlers:
@@ -37,7 +37,7 @@ class InvocationOperations:
     async def invoke(self, call: ApiCall) -> web.StreamResponse:
         """Invoke: RequestResponse, Event or DryRun."""
         kind = call.parameters.get("InvocationType", "RequestResponse")
-        payload = await _payload(call.request, ASYNC_LIMIT if kind == "Event" else SYNC_LIMIT)
+        payload = await _payload(call.request, envelope.MAX_PAYLOAD if kind == "Event" else SYNC_LIMIT)
         named = call.named
         look = self.targets.resolve if kind == "DryRun" else self.targets.invoked
         target = await look(call.namespace, named.function, named.qualifier)
@@ -52,17 +52,10 @@ class InvocationOperations:
             trace_id=call.request.headers.get("X-Amzn-Trace-Id", ""),
         )
         if kind == "Event":
-            self._accept(target, named.qualifier, asked)
+            refuse_http(target)
+            await self.events.accept(call.namespace, named, asked)
             return web.Response(status=202, headers=NOT_STARTED)
         return _answer(await self.invoker.invoke(target, asked))
-
-    def _accept(self, target: Target, qualifier: str, call: Call) -> None:
-        async def run() -> Outcome:
-            fresh = await self.targets.resolve(target.namespace, target.function, qualifier)
-            return await self.invoker.invoke(fresh, call)
-
-        size = len(call.payload)
-        self.events.accept(Job(target.namespace, target.function, target.qualifier, call.request_id, run, size))
 
 
 def _answer(outcome: Outcome) -> web.Response:
