@@ -71,6 +71,11 @@ class Metrics:
         self.events = Counter(
             "thaw_gateway_events_total", "Asynchronous invocations accepted.", by_version, registry=self.registry
         )
+        self.events_held = Gauge(
+            "thaw_gateway_events_held",
+            "Asynchronous invocations of the whole cluster that are not done with.",
+            registry=self.registry,
+        )
         self.event_age = Histogram(
             "thaw_gateway_event_age_seconds",
             "From an asynchronous invocation's acceptance to each of its tries.",

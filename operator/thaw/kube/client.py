@@ -67,10 +67,11 @@ class Kube:
         query = {"labelSelector": labels, "fieldSelector": fields}
         accept = _METADATA.format("List") if kind.metadata_only else _JSON
         answer = await self._call("GET", kind, namespace, query=query, accept=accept)
-        for item in answer["items"]:
+        items = answer["items"] or []  # an empty list of metadata is null
+        for item in items:
             item.setdefault("apiVersion", kind.api_version)
             item.setdefault("kind", kind.kind)
-        return answer["items"], answer["metadata"]["resourceVersion"]
+        return items, answer["metadata"]["resourceVersion"]
 
     async def create(self, kind: Kind, body: Object) -> Object:
         """Makes an object.

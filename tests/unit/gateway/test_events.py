@@ -120,6 +120,7 @@ async def test_it_is_kept_before_the_answer_and_gone_after_it_was_run(world: Wor
     answer = await send(lam)
     assert answer["StatusCode"] == 202
     (item,) = held(world)
+    assert counted(world, "thaw_gateway_events_held") == 1
     meta, spec = item["metadata"], item["spec"]
     assert spec["requestId"] == meta["name"] == answer["ResponseMetadata"]["RequestId"]
     assert base64.b64decode(spec["payload"]) == b'{"a": 1}'
@@ -129,6 +130,7 @@ async def test_it_is_kept_before_the_answer_and_gone_after_it_was_run(world: Wor
     assert script.calls == [(ARN + "fn", spec["requestId"], {"a": 1})]
     labels = {"namespace": NAMESPACE, "function": "fn", "qualifier": "$LATEST"}
     assert counted(world, "thaw_gateway_events_total", **labels) == 1
+    assert counted(world, "thaw_gateway_events_held") == 0
 
 
 async def test_what_cannot_be_kept_was_not_accepted(world: World, lam: Lambda) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from thaw.errors import NotFound
 from thaw.kube.client import Kube, Object
 from thaw.kube.kinds import ENDPOINT_SLICE, POD, SERVICE
 
@@ -20,11 +21,18 @@ async def addresses(kube: Kube, namespace: str) -> frozenset[str]:
     pods, _ = await kube.list(POD, namespace)
     services, _ = await kube.list(SERVICE, namespace)
     services.append(await kube.get(SERVICE, "default", _API_SERVER))
-    servers = await kube.get(ENDPOINT_SLICE, "default", _API_SERVER)
     found = [ip for pod in pods for ip in _of_pod(pod)]
     found += [ip for service in services for ip in _of_service(service)]
-    found += [ip for endpoint in servers.get("endpoints") or [] for ip in endpoint["addresses"]]
-    return frozenset(found)
+    return frozenset(found + await _of_servers(kube))
+
+
+async def _of_servers(kube: Kube) -> list[str]:
+    """The API servers themselves; some clusters do not tell (``--endpoint-reconciler-type=none``)."""
+    try:
+        servers = await kube.get(ENDPOINT_SLICE, "default", _API_SERVER)
+    except NotFound:
+        return []
+    return [ip for endpoint in servers.get("endpoints") or [] for ip in endpoint["addresses"]]
 
 
 def _of_pod(pod: Object) -> Iterable[str]:

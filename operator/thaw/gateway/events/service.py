@@ -46,6 +46,7 @@ class AsyncInvocations:
         gateway = settings.pod_name
         self._watch, self._arns, self._now = watch, arns, now
         backlog = Backlog(settings.event_queue_limit, settings.event_queue_bytes)
+        metrics.events_held.set_function(lambda: len(backlog.held))
         self._queue = Queue(kube, backlog, metrics, gateway)
         attempts = Attempts(
             watch=watch,
