@@ -804,7 +804,9 @@ class EventInvocationSpec(Model):
     request_id: Annotated[str, Field(min_length=1, max_length=63)] = Field(
         description="The id that the function and its log lines get, the same at every try."
     )
-    accepted_at: datetime = Field(description="When it was accepted; its age counts from here.")
+    accepted_at: datetime = Field(
+        description="When it was accepted; its age counts from here.", json_schema_extra={"maxLength": 40}
+    )
     payload: Annotated[str, Field(max_length=1398104)] = Field(
         description="The event's bytes in base64, at most 1 MiB of them; compressed first if compression says so."
     )

@@ -68,6 +68,7 @@ class Drain:
         if type_ == "DELETED":
             self._backlog.forget(key)
             self._schedule.remove(key)
+            self._refusals.pop(key, None)
             return
         self._backlog.add(key, found)
         if found.gateway == self._gateway:
@@ -108,7 +109,8 @@ class Drain:
         try:
             at = await self._tried(key)
         except Exception as e:
-            log.warning("event not tried", namespace=key[0], name=key[1], exc_info=not isinstance(e, ClusterError))
+            fault = not isinstance(e, ClusterError)
+            log.warning("event not tried", namespace=key[0], name=key[1], error=str(e), exc_info=fault)
             at = self._after_trouble(key)
         finally:
             owner = self._schedule.done(key)
