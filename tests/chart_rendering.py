@@ -17,9 +17,12 @@ CHART = ROOT / "charts" / "thaw"
 NAMESPACE = "thaw-system"
 EVERYTHING = (
     "--set=store.url=s3://bucket/thaw,store.credentialsSecret=s3,imagePullSecrets={pull}",
-    "--set=gateway.service.type=NodePort,gateway.service.nodePort=30080,gateway.replicas=3,gateway.httpAuth=sigv4",
+    "--set=gateway.service.type=NodePort,gateway.service.nodePort=30080,gateway.replicas=3,gateway.httpAuth=signed",
     "--set=accessKeys[0].name=ci,accessKeys[0].accessKeyId=AKIACI,accessKeys[0].secretAccessKey=0123456789abcdef0123",
     "--set=accessKeys[0].namespace=team-a,agent.affinity.nodeAffinity=null",
+    "--set=accessKeys[0].actions={lambda:InvokeFunction,lambda:Get*},accessKeys[0].functions={web-*}",
+    "--set=accessKeys[0].requestsPerSecond=2000000,accessKeys[0].burst=3000000",
+    "--set=accessKeys[0].expires=2030-01-31T12:00:00Z,gateway.trustedProxies={10.0.0.0/8}",
     "--set=aws.stsEndpoint=https://sts.example,aws.stsAudience=minio",
     "--set=operator.priorityClassName=high,gateway.tolerations[0].operator=Exists",
     r"--set-string=podAnnotations.thaw\.dev/image=x,podLabels.team=a,gateway.podAnnotations.a=b",

@@ -22,6 +22,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class ThawError(Exception):
     """Root of all errors raised on purpose."""
@@ -114,8 +116,13 @@ class InvokeError(ThawError):
 
     :param status: HTTP status.
     :param type: Lambda's error name, sent as ``x-amzn-errortype``.
+    :param reason: the member ``Reason`` of TooManyRequestsException.
+    :param headers: further ones of the answer.
     """
 
-    def __init__(self, status: int, type: str, message: str) -> None:
+    def __init__(
+        self, status: int, type: str, message: str, *, reason: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
         self.status, self.type, self.message = status, type, message
+        self.reason, self.headers = reason, headers or {}
         super().__init__(f"{type} ({status}): {message}")

@@ -76,6 +76,11 @@ def version_object(function: str, number: int) -> str:
     return _fit(f"{function}-{number}")
 
 
+def imported_version(function: str, logical_id: str) -> str:
+    """The FunctionVersion of a template's resource: the same at every import, another when the logical id changes."""
+    return _fit(f"{function}-{logical_id.lower()}")
+
+
 def revision(version_name: str) -> str:
     """The ControllerRevision that freezes a version's template."""
     return _fit(f"{version_name}-template")

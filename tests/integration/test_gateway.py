@@ -119,7 +119,7 @@ async def front(
         runners.append(runner)
     await gateway.watch.synced()
     await world.start()
-    tasks += [asyncio.ensure_future(run) for run in (gateway.leases.run(), gateway.pools.run())]
+    tasks += [asyncio.ensure_future(run) for run in gateway.runs()]
     yield Front(gateway, await client(world, api_port))
     await gateway.close(1)
     for task in tasks:
@@ -134,7 +134,7 @@ def as_gateway(world: World, crds: Kubectl, tmp_path: Path, monkeypatch: pytest.
     for document in render():
         if "Role" in document["kind"] and document["metadata"]["name"] == "thaw-gateway":
             text = yaml.safe_dump(document).replace(CHART_NAMESPACE, world.system)
-            crds("apply", "-f", "-", stdin=yaml.safe_load(text))
+            crds("apply", "--server-side", "-f", "-", stdin=yaml.safe_load(text))
     config = yaml.safe_load(crds.kubeconfig.read_text())
     config["users"][0]["user"] = {"token": crds("create", "token", "thaw-gateway", "-n", world.system).strip()}
     kubeconfig = tmp_path / "gateway.kubeconfig"

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from thaw.cli import lint, version
+from thaw.cli import import_, lint, version
 from thaw.errors import ThawError
 
 CANNOT = 2
@@ -21,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("import")(import_.command)
 app.command("lint")(lint.command)
 app.command("version")(version.command)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from thaw import errors
@@ -17,6 +18,8 @@ _LOWER_CASE = {
     "ResourceNotReadyException",
     "TooManyRequestsException",
     "UnsupportedMediaTypeException",
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
     "InvalidSignatureException",
     "MissingAuthenticationTokenException",
     "UnrecognizedClientException",
@@ -28,7 +31,8 @@ _LOWER_CASE = {
 def body(error: InvokeError) -> dict[str, Any]:
     """The JSON of an error."""
     key = "message" if error.type in _LOWER_CASE else "Message"
-    return {"Type": "User" if error.status < 500 else "Service", key: error.message}
+    reason = {"Reason": error.reason} if error.reason else {}
+    return {"Type": "User" if error.status < 500 else "Service", key: error.message, **reason}
 
 
 def not_found(arn: str) -> InvokeError:
@@ -88,6 +92,32 @@ def too_large(limit: int, operation: str) -> InvokeError:
 def throttled(reason: str) -> InvokeError:
     """The queue is full."""
     return InvokeError(429, "TooManyRequestsException", f"Rate Exceeded. {reason}")
+
+
+def called_too_often(why: str, wait: float) -> InvokeError:
+    """The caller's own limit.
+
+    :param wait: seconds until another request would be answered.
+    """
+    return InvokeError(
+        429,
+        "TooManyRequestsException",
+        f"Rate exceeded. {why}",
+        reason="CallerRateLimitExceeded",
+        headers={"Retry-After": str(math.ceil(wait))},
+    )
+
+
+def denied(who: str, action: str, resource: str, why: str) -> InvokeError:
+    """The caller is known and may not, in AWS's words."""
+    text = f"User: {who} is not authorized to perform: {action} on resource: {resource} because {why}"
+    return InvokeError(403, "AccessDeniedException", text)
+
+
+def bad_token(why: str) -> InvokeError:
+    """A bearer token that proves nothing."""
+    text = f"The bearer token included in the request is invalid: {why}"
+    return InvokeError(401, "UnrecognizedClientException", text, headers={"WWW-Authenticate": "Bearer"})
 
 
 def no_instance(seconds: float, reason: str) -> InvokeError:

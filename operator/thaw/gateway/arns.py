@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from thaw import names
+from thaw.errors import InvokeError
 from thaw.gateway import answers
 
 _NAME = re.compile(
@@ -50,15 +51,35 @@ def parse(text: str, qualifier: str = "") -> Named:
 
 @dataclass(frozen=True)
 class Arns:
-    """Makes ARNs for one account and region."""
+    """The ARNs of one account and region: makes them, and reads no others."""
 
     region: str
     account: str
+
+    def named(self, text: str, qualifier: str = "") -> Named:
+        """Reads a FunctionName as :func:`parse` does.
+
+        :raises InvokeError: also 404 or 403, as Lambda, for an ARN of another region or account.
+        """
+        named = parse(text, qualifier)
+        match = _NAME.fullmatch(text)
+        region, account = (match["region"], match["account"]) if match else (None, None)
+        if region not in (None, self.region):
+            reason = f"Functions from '{region}' are not reachable in this region ('{self.region}')"
+            raise InvokeError(404, "ResourceNotFoundException", reason)
+        if account not in (None, self.account):
+            reason = f"Functions of the account {account} are not reachable: this gateway's account is {self.account}"
+            raise InvokeError(403, "AccessDeniedException", reason)
+        return named
 
     def function(self, name: str, qualifier: str = "") -> str:
         """The ARN of a function, a version or an alias."""
         arn = f"arn:aws:lambda:{self.region}:{self.account}:function:{name}"
         return f"{arn}:{qualifier}" if qualifier else arn
+
+    def user(self, name: str) -> str:
+        """The ARN by which AWS's texts would name the holder of an access key."""
+        return f"arn:aws:iam::{self.account}:user/{name}"
 
     def latest(self, name: str) -> str:
         """The qualified ARN of ``$LATEST``."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import platform
+from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from thaw.gateway import server
 from thaw.gateway.aliases import Aliases
 from thaw.gateway.arns import Arns
+from thaw.gateway.auth.access import Access
+from thaw.gateway.auth.keys import Refusals
+from thaw.gateway.auth.reviews import Reviews
 from thaw.gateway.eventinvoke import EventInvokeConfigs
 from thaw.gateway.events.service import AsyncInvocations
 from thaw.gateway.fallbacks import Fallbacks
@@ -49,6 +53,11 @@ class Gateway:
     control: FunctionControl
     agents: Agents
     kube: Kube
+    refusals: Refusals
+
+    def runs(self) -> tuple[Coroutine[object, object, None], ...]:
+        """What must run for ever, beside the watches, once they have begun."""
+        return self.leases.run(), self.pools.run(), self.usage.run(), self.refusals.run(), *self.events.runs()
 
     async def close(self, drain: float) -> None:
         """Ends what runs, deletes the instances and the Lease."""
@@ -108,13 +117,19 @@ def assemble(
         settings=settings,
         arns=arns,
     )
+    reviews = Reviews(kube, settings.token_audiences)
+    access = Access(keys=watch.keys, reviews=reviews, arns=arns, limits=settings.limits)
+    configs = EventInvokeConfigs(kube, watch, functions, arns, settings.destination_hosts)
     groups = (
         FunctionOperations(functions),
         AliasOperations(Aliases(kube, watch, functions, shapes, arns)),
-        EventInvokeOperations(EventInvokeConfigs(kube, watch, functions, arns, settings.destination_hosts)),
+        EventInvokeOperations(configs, access),
         InvocationOperations(targets, invoker, events, arns),
     )
-    api = LambdaApi([group.handlers() for group in groups])
-    proxy = Proxy(targets=targets, pools=pools, metrics=metrics)
-    front = server.Front(api, proxy, watch.keys, metrics, open_http=settings.http_auth == "open")
-    return Gateway(front, watch, pools, usage, leases, events, control, agents, kube)
+    refusals = Refusals(told)
+    watch.keys.on_refused.append(refusals.tell)
+    api = LambdaApi([group.handlers() for group in groups], access, arns)
+    guard = None if settings.http_auth == "open" else access
+    proxy = Proxy(targets=targets, pools=pools, metrics=metrics, arns=arns, access=guard)
+    front = server.Front(api, proxy, access, metrics)
+    return Gateway(front, watch, pools, usage, leases, events, control, agents, kube, refusals)

@@ -66,6 +66,15 @@ class EventInvokeConfigs:
         raw = await self.functions.read(namespace, named.function)
         return [self._shape(raw, qualifier) for qualifier in sorted(raw["spec"].get("eventInvoke", {}))]
 
+    def destined(self, body: Json) -> list[str]:
+        """The functions that a request makes destinations.
+
+        :raises InvokeError: 400, a destination that cannot be.
+        """
+        texts = [end.get("Destination") for end in body.get("DestinationConfig", {}).values() if end]
+        found = [destinations.parse(text, self.arns, self.allowed_hosts) for text in texts if text]
+        return [to.function for to in found if isinstance(to, ToFunction)]
+
     async def _find(self, namespace: str, named: Named) -> tuple[Object, str]:
         """The Function, and the qualifier, which exists."""
         raw = await self.functions.read(namespace, named.function)

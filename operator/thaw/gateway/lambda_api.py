@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from aiohttp import web
 
 from thaw.errors import InvokeError
-from thaw.gateway import model, reading
+from thaw.gateway import answers, model, reading
+from thaw.gateway.arns import Arns
+from thaw.gateway.auth.access import CALLER, NAMESPACE_HEADER, Access
 from thaw.gateway.model import Operation
 from thaw.gateway.operations.call import ApiCall, Handler, Handlers
 
 BODY_LIMIT = 72 * 1024 * 1024
 """A package of 50 MB in base64, and the fields around it."""
-NAMESPACE = web.RequestKey("namespace", str)
-BODY = web.RequestKey("body", bytes)
-"""What was read of the body to check a signature over it."""
 REQUEST_ID = web.RequestKey("request_id", str)
 
 
@@ -26,9 +26,15 @@ class LambdaApi:
     :param groups: handlers by operation; no operation is in two of them.
     """
 
-    def __init__(self, groups: Sequence[Handlers]) -> None:
+    def __init__(self, groups: Sequence[Handlers], access: Access, arns: Arns) -> None:
+        self._access, self._arns = access, arns
         self._handlers: dict[str, Handler] = {name: handle for group in groups for name, handle in group.items()}
         assert len(self._handlers) == sum(map(len, groups)), "an operation is in two groups"
+
+    @property
+    def handled(self) -> Sequence[str]:
+        """The operations that Thaw has, by name."""
+        return sorted(self._handlers)
 
     def routes(self) -> list[web.RouteDef]:
         """All paths of AWS's model, with a slash at the end or without, and whatever else looks like one."""
@@ -46,8 +52,12 @@ class LambdaApi:
         handle = self._handlers.get(operation.name)
         if handle is None:
             raise self._absent(operation)
+        caller = request[CALLER]
+        if not caller.namespace:
+            raise answers.invalid(f"Name the namespace of the functions in the header {NAMESPACE_HEADER}.")
         parameters = await reading.parameters(operation, request)
-        return await handle(ApiCall(operation, request[NAMESPACE], parameters, request, request[REQUEST_ID]))
+        await self._access.operate(caller, operation.name, operation.action, self._function(parameters))
+        return await handle(ApiCall(operation, caller.namespace, parameters, request, request[REQUEST_ID]))
 
     def operation(self, request: web.Request) -> Operation | None:
         """The operation of AWS's model that a routed request asks for, whether Thaw has it or not."""
@@ -60,6 +70,16 @@ class LambdaApi:
         ]
         return max(fitting, key=lambda o: len(o.query), default=None)
 
+    def _function(self, parameters: Mapping[str, Any]) -> str:
+        """The function that a request is about; empty for none.
+
+        :raises InvokeError: it is one of another account or region.
+        """
+        named = parameters.get("FunctionName") or parameters.get("Resource")
+        if not named:
+            return ""
+        return self._arns.named(str(named), str(parameters.get("Qualifier") or "")).function
+
     @cached_property
     def _at(self) -> Mapping[str, list[Operation]]:
         at: dict[str, list[Operation]] = {}
@@ -68,5 +88,5 @@ class LambdaApi:
         return at
 
     def _absent(self, operation: Operation) -> InvokeError:
-        has = ", ".join(sorted(self._handlers))
+        has = ", ".join(self.handled)
         return InvokeError(501, "NotImplementedException", f"Thaw does not have {operation.name}. It has: {has}.")

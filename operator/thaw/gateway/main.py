@@ -40,8 +40,7 @@ async def serve(settings: GatewaySettings) -> None:
     synced.set()
     await gateway.leases.renew()  # before it takes anything in: without a Lease it counts as ended
     api_runner = await _listen(server.application(gateway.front), names.GATEWAY_PORT, drain=settings.drain_timeout)
-    runs = (gateway.leases.run(), gateway.pools.run(), gateway.usage.run(), *gateway.events.runs())
-    tasks += [asyncio.ensure_future(run) for run in runs]
+    tasks += [asyncio.ensure_future(run) for run in gateway.runs()]
     log.info("serving", port=names.GATEWAY_PORT, gateway=settings.pod_name)
     waiting = asyncio.ensure_future(stop.wait())
     done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field, IPvAnyNetwork
+
+from thaw.gateway.auth.limits import Limits
 from thaw.settings import Settings
 
 
 class GatewaySettings(Settings):
     """Settings of the gateway. Times are seconds, sizes bytes."""
 
-    http_auth: Literal["open", "sigv4"] = "open"
+    http_auth: Literal["open", "signed"] = "open"
     """Whether plain HTTP (``/{namespace}/{function}/…``) is open to whoever reaches the gateway (``THAW_HTTP_AUTH``).
 
-    ``open`` leaves it to network policies and to the function; ``sigv4`` asks for an access key of that namespace.
+    ``open`` leaves it to network policies and to the function; ``signed`` asks for a signature by an access key that
+    may ``lambda:InvokeFunctionUrl``, or for a bearer token whose user may ``invoke`` the function.
     """
+    token_audiences: tuple[str, ...] = ()
+    """Whom bearer tokens must be for (``THAW_TOKEN_AUDIENCES``, JSON); none means the cluster's API server."""
+    caller_rate: float = Field(default=0, ge=0)
+    """Requests per second of one caller that has no limit of its own, at each gateway; 0 for any number."""
+    caller_burst: int = Field(default=0, ge=0)
+    """How many of them at once; 0 for those of a second."""
+    failures_rate: float = Field(default=1, ge=0)
+    """Failed authentications per second from one address, beyond which it is told 429; 0 for any number."""
+    failures_burst: int = Field(default=30, ge=1)
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Networks of the proxies whose ``X-Forwarded-For`` is believed (``THAW_TRUSTED_PROXIES``, JSON)."""
     publish_timeout: float = 20.0
     """How long PublishVersion waits for the operator to give a number."""
     event_retry_delays: tuple[float, ...] = (60.0, 120.0)
@@ -31,6 +46,12 @@ class GatewaySettings(Settings):
     """Patterns of the hosts that a destination's URL may name (``["*.example.com"]``); none: any."""
     drain_timeout: float = 30.0
     """How long requests under way may take after SIGTERM."""
+
+    @property
+    def limits(self) -> Limits:
+        """How often one may call."""
+        caller, failures = (self.caller_rate, self.caller_burst), (self.failures_rate, self.failures_burst)
+        return Limits.of(caller, failures, self.trusted_proxies)
 
 
 def load() -> GatewaySettings:

@@ -13,10 +13,14 @@ from yarl import URL
 
 from thaw.api.v1alpha1 import Http
 from thaw.errors import InvokeError, ThawError
-from thaw.gateway import answers, arns, functioncontrol
+from thaw.gateway import answers, functioncontrol
+from thaw.gateway.arns import Arns
+from thaw.gateway.auth.access import BODY, CALLER, Access, guarded
+from thaw.gateway.auth.canonical import without_signature
+from thaw.gateway.auth.verbs import FUNCTION_URL, VERBS
 from thaw.gateway.functioncontrol import InitFailed
 from thaw.gateway.invoke import start_kind
-from thaw.gateway.lambda_api import BODY, NAMESPACE, REQUEST_ID
+from thaw.gateway.lambda_api import REQUEST_ID
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.pool import Turn
 from thaw.gateway.pools import Pools
@@ -56,10 +60,14 @@ class _Unanswered(ThawError):
 
 
 class Proxy:
-    """Passes requests on."""
+    """Passes requests on.
 
-    def __init__(self, *, targets: Targets, pools: Pools, metrics: Metrics) -> None:
+    :param access: who may call; None when plain HTTP is open.
+    """
+
+    def __init__(self, *, targets: Targets, pools: Pools, metrics: Metrics, arns: Arns, access: Access | None) -> None:
         self._targets, self._pools, self._metrics = targets, pools, metrics
+        self._arns, self._access = arns, access
         self._session: aiohttp.ClientSession | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -74,10 +82,15 @@ class Proxy:
         if self._session is not None:
             await self._session.close()
 
+    @guarded
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Proxies one request."""
-        named = arns.parse(request.match_info["name"])
-        target = await self._targets.invoked(request.match_info["namespace"], named.function, named.qualifier)
+        named, namespace = self._arns.named(request.match_info["name"]), request.match_info["namespace"]
+        if self._access is not None:
+            caller = await self._access.authenticate(request)
+            verb = VERBS[FUNCTION_URL]
+            await self._access.authorize(caller, f"lambda:{FUNCTION_URL}", verb, namespace, named.function)
+        target = await self._targets.invoked(namespace, named.function, named.qualifier)
         if target.template.spec.protocol != "http":
             raise answers.invalid("The function speaks events: call it by Lambda's Invoke.")
         if "upgrade" in request.headers.get("Connection", "").lower():
@@ -184,9 +197,12 @@ class Proxy:
 
 
 def _path(request: web.Request) -> str:
-    """The function's own path and query, as they came over the wire."""
+    """The function's own path and query, as they came over the wire; a presigned URL's signature is not its affair."""
     path, mark, query = request.raw_path.partition("?")
     own = path.split("/", 3)
+    if CALLER in request and mark:
+        query = without_signature(query)
+        mark = "?" if query else ""
     return "/" + (own[3] if len(own) > 3 else "") + mark + query
 
 
@@ -205,7 +221,7 @@ def _forwarded(request: web.Request) -> CIMultiDict[str]:
         headers.popall(name, None)
     if not request.body_exists:
         headers.popall("Content-Length", None)
-    if NAMESPACE in request:
+    if CALLER in request:
         headers.popall("Authorization", None)
     peer = request.remote or ""
     before = request.headers.get("X-Forwarded-For")

@@ -6,7 +6,6 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 from aiohttp import web
@@ -14,13 +13,16 @@ from aiohttp.typedefs import Middleware
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from thaw.errors import ClusterError, InvokeError
-from thaw.gateway import answers, auth
-from thaw.gateway.lambda_api import BODY, BODY_LIMIT, NAMESPACE, REQUEST_ID, LambdaApi
+from thaw.gateway import answers
+from thaw.gateway.auth.access import Access, guards_itself
+from thaw.gateway.lambda_api import BODY_LIMIT, REQUEST_ID, LambdaApi
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.proxy import Proxy
 from thaw.gateway.starts import NOT_STARTED
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_CONSOLE = "/console/"
+"""Files without any data."""
 _API = re.compile(r"/\d{4}-\d{2}-\d{2}/")
 log = structlog.get_logger(__name__)
 
@@ -31,18 +33,21 @@ class Front:
 
     api: LambdaApi
     proxy: Proxy
-    keys: auth.AccessKeys
+    access: Access
     metrics: Metrics
-    open_http: bool
-    """Whether plain HTTP needs no signature."""
 
 
 def application(front: Front) -> web.Application:
     """The application on the API's port."""
-    app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_reporting(front), _authenticating(front)])
+    app = web.Application(client_max_size=BODY_LIMIT, middlewares=middlewares(front))
     app.add_routes(front.api.routes())
     app.add_routes(front.proxy.routes())
     return app
+
+
+def middlewares(front: Front) -> list[Middleware]:
+    """What every request to the API's port goes through, in this order."""
+    return [_reporting(front), _authenticating(front)]
 
 
 def health_application(metrics: Metrics, *, alive: Callable[[], bool], ready: Callable[[], bool]) -> web.Application:
@@ -101,29 +106,23 @@ def _reporting(front: Front) -> Middleware:
 
 
 def _authenticating(front: Front) -> Middleware:
-    """Checks the signature, and gives the request its namespace."""
+    """Finds who calls, but where a handler does so itself, or nobody has to show who they are."""
 
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        is_api = bool(_API.match(request.path))
-        if not is_api and front.open_http:
-            return await handler(request)
-        path, _, query = request.raw_path.partition("?")
-        signed = auth.Request(request.method, path, query, [(k, v) for k, v in request.headers.items()])
-        signature, key = auth.identify(signed, front.keys.find, datetime.now(UTC))
-        unsigned = signed.header("x-amz-content-sha256") == auth.UNSIGNED
-        body = b"" if unsigned else await request.read()
-        auth.verify(signed, signature, key, body)
-        if not unsigned:
-            request[BODY] = body
-        if not is_api and request.match_info.get("namespace") != key.namespace:
-            raise InvokeError(403, "AccessDeniedException", "This access key belongs to another namespace.")
-        request[NAMESPACE] = key.namespace
+        if not _is_open(request):
+            await front.access.authenticate(request)
         return await handler(request)
 
     return authenticate
 
 
+def _is_open(request: web.Request) -> bool:
+    if request.match_info.http_exception is not None or guards_itself(request.match_info.handler):
+        return True
+    return request.path.startswith(_CONSOLE) and request.method in ("GET", "HEAD")
+
+
 def _error(error: InvokeError) -> web.Response:
-    headers = {"x-amzn-errortype": error.type, **NOT_STARTED}
+    headers = {"x-amzn-errortype": error.type, **NOT_STARTED, **error.headers}
     return web.json_response(answers.body(error), status=error.status, headers=headers)

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from thaw import names
 from thaw.api.v1alpha1 import Function, FunctionAlias, FunctionVersion, Snapshot
-from thaw.gateway import auth
+from thaw.gateway.auth.accesskey import LABEL
+from thaw.gateway.auth.keys import AccessKeys
 from thaw.gateway.options import GatewaySettings
 from thaw.kube import kinds
 from thaw.kube.agents import agents_by_node
@@ -51,7 +52,7 @@ class Watch:
 
     def __init__(self, make: MakeCopy, settings: GatewaySettings) -> None:
         own = settings.namespace
-        self.keys = auth.AccessKeys()
+        self.keys = AccessKeys()
         self.on_version: list[Callable[[FunctionVersion], None]] = []
         """Called with every version that was added or changed."""
         self.on_event: list[Callable[[str, Object], None]] = []
@@ -72,7 +73,7 @@ class Watch:
         self.pods = make(kinds.POD, "", f"{names.LABEL_ROLE}={names.ROLE_INSTANCE}", self._on_pod)
         self.events = make(kinds.EVENT_INVOCATION, "", "", self._on_event)
         self.agents = make(kinds.POD, own, f"{names.LABEL_COMPONENT}=agent", self._on_any)
-        self.secrets = make(kinds.SECRET, own, auth.LABEL, self.keys.on_event)
+        self.secrets = make(kinds.SECRET, own, LABEL, self.keys.on_event)
         self.leases = make(kinds.LEASE, own, f"{names.LABEL_COMPONENT}={GATEWAY_COMPONENT}", self._on_any)
 
     def all(self) -> tuple[Copy, ...]:

@@ -39,6 +39,10 @@ NODE = Kind("", "v1", "Node", "nodes", namespaced=False)
 EVENT = Kind("", "v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 CONTROLLER_REVISION = Kind("apps", "v1", "ControllerRevision", "controllerrevisions")
+TOKEN_REVIEW = Kind("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", namespaced=False)
+SUBJECT_ACCESS_REVIEW = Kind(
+    "authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
+)
 FUNCTION = Kind(names.GROUP, names.VERSION, "Function", "functions")
 FUNCTION_VERSION = Kind(names.GROUP, names.VERSION, "FunctionVersion", "functionversions")
 FUNCTION_ALIAS = Kind(names.GROUP, names.VERSION, "FunctionAlias", "functionaliases")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +16,9 @@ from chart_rendering import CHART, EVERYTHING, NOTHING, Object, find, helm, rend
 from thaw import names
 from thaw.agent.options import AgentSettings
 from thaw.controller.options import OperatorSettings
+from thaw.gateway.auth import accesskey
+from thaw.gateway.auth.bucket import Rate
+from thaw.gateway.auth.verbs import VERBS
 from thaw.gateway.options import GatewaySettings
 from thaw.settings import Settings
 
@@ -96,6 +101,8 @@ def test_the_gateway_has_what_it_uses() -> None:
         "apps/controllerrevisions": {"get"},
         "/pods": edit,
         "/events": {"create", "patch"},
+        "authentication.k8s.io/tokenreviews": {"create"},
+        "authorization.k8s.io/subjectaccessreviews": {"create"},
     }
     own = granted(rules_of(objects, "thaw-gateway", binding="RoleBinding"))
     assert own["/secrets"] == READ
@@ -137,6 +144,25 @@ def test_users_roles_are_aggregated_and_give_no_status() -> None:
 def test_events_are_not_for_everybody_who_may_look() -> None:
     view = find(render(), "ClusterRole", "thaw-view")
     assert not any("eventinvocations" in rule["resources"] for rule in view["rules"])
+
+
+@VARIANTS
+def test_users_roles_have_the_verbs_of_the_gateway(variant: tuple[str, ...]) -> None:
+    """Between them they give every verb that the gateway asks about, and none is in two of them by mistake."""
+    objects = render(*variant)
+
+    def verbs(role: str) -> set[str]:
+        return granted(find(objects, "ClusterRole", role)["rules"])["thaw.dev/functions"] & set(VERBS.values())
+
+    assert verbs("thaw-view") == {"get", "list"}
+    assert verbs("thaw-edit") == {"invoke", "publish", "create", "update", "delete"}
+    assert granted(find(objects, "ClusterRole", "thaw-invoke")["rules"]) == {"thaw.dev/functions": {"invoke"}}
+
+
+def test_without_aggregation_the_clusters_roles_gain_nothing() -> None:
+    for role in ("thaw-view", "thaw-edit", "thaw-invoke"):
+        labels = find(render("--set=rbac.aggregate=false"), "ClusterRole", role)["metadata"]["labels"]
+        assert not any("aggregate" in label for label in labels)
 
 
 # ---------------------------------------------------------------- pods
@@ -259,6 +285,8 @@ def test_settings_read_what_the_chart_writes(name: str, monkeypatch: pytest.Monk
     some = (
         "--set=image.tag=dev,logLevel=debug,gateway.queueLimit=1000000",
         "--set-json=gateway.startTimeoutSeconds=2.5",
+        "--set=gateway.tokenAudiences={thaw},gateway.trustedProxies={10.0.0.0/8,192.0.2.1}",
+        "--set=gateway.callerLimit.requestsPerSecond=2000000,gateway.failureLimit.perSecond=0",
         "--set=aws.stsEndpoint=https://sts.example/,aws.stsAudience=minio",
         "--set-string=aws.stsCaBundle=-----BEGIN CERTIFICATE-----\nx",
     )
@@ -273,6 +301,10 @@ def test_settings_read_what_the_chart_writes(name: str, monkeypatch: pytest.Monk
     assert settings.sts_ca_bundle.splitlines()[1] == "x"
     if name == "thaw-gateway":
         assert (settings.queue_limit, settings.start_timeout) == (1_000_000, 2.5)
+        assert settings.token_audiences == ("thaw",)
+        assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "192.0.2.1/32"]
+        limits = settings.limits
+        assert (limits.caller, limits.failures) == (Rate(2e6, 2_000_000), None)
 
 
 def test_runtimes_can_be_replaced_and_removed() -> None:
@@ -290,6 +322,15 @@ def test_the_default_access_key_is_asked_of_the_operator() -> None:
 def test_access_keys_become_secrets_that_the_gateway_finds() -> None:
     secret = find(render(*EVERYTHING), "Secret", "thaw-access-key-ci")
     assert secret["metadata"]["labels"]["thaw.dev/access-key"] == "true"
+    key = accesskey.read({k: base64.b64encode(v.encode()).decode() for k, v in secret["stringData"].items()})
+    assert (key.id, key.namespace) == ("AKIACI", "team-a")
+    assert (key.actions, key.functions) == (("lambda:InvokeFunction", "lambda:Get*"), ("web-*",))
+    assert (key.rate, key.expires) == (Rate(2e6, 3_000_000), datetime(2030, 1, 31, 12, tzinfo=UTC))
+
+
+def test_an_access_key_without_more_may_do_all() -> None:
+    least = {"name": "ci", "accessKeyId": "AKIACI", "secretAccessKey": "0123456789abcdef", "namespace": "team-a"}
+    secret = find(render(f"--set-json=accessKeys={json.dumps([least])}"), "Secret", "thaw-access-key-ci")
     assert set(secret["stringData"]) == {"accessKeyId", "secretAccessKey", "namespace"}
 
 
@@ -371,6 +412,12 @@ def test_lint(variant: tuple[str, ...]) -> None:
         ("--set=aws.stsEndpoint=sts.amazonaws.com", "'/aws/stsEndpoint'"),
         ("--set=aws.stsCaBundle=/etc/ssl/ca.pem", "'/aws/stsCaBundle'"),
         ('--set-json=accessKeys=[{"name":"a"}]', "missing properties"),
+        ('--set-json=accessKeys=[{"burst":5}]', "'/accessKeys/0'"),
+        ('--set-json=accessKeys=[{"actions":["s3:*"]}]', "'/accessKeys/0/actions/0'"),
+        ('--set-json=accessKeys=[{"actions":[]}]', "'/accessKeys/0/actions'"),
+        ('--set-json=accessKeys=[{"expires":"tomorrow"}]', "'/accessKeys/0/expires'"),
+        ("--set=gateway.httpAuth=sigv4", "'/gateway/httpAuth'"),
+        ("--set=gateway.trustedProxies={proxy.example}", "'/gateway/trustedProxies/0'"),
     ],
 )
 def test_misspelt_values_are_refused(argument: str, complaint: str) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from thaw.kube.kinds import FUNCTION
+from thaw.kube.kinds import FUNCTION, SECRET
 from unit.gateway.conftest import Lambda
 from unit.gateway.world import NAMESPACE, World
 
@@ -168,3 +170,25 @@ async def test_there_is_none_yet(world: World, lam: Lambda) -> None:
     call = lam.update_function_event_invoke_config(FunctionName="fn", MaximumRetryAttempts=1)
     assert (await refused(call))[1] == 404
     assert (await lam.list_function_event_invoke_configs(FunctionName="fn"))["FunctionEventInvokeConfigs"] == []
+
+
+async def test_who_makes_a_function_a_destination_must_be_allowed_to_invoke_it(world: World) -> None:
+    """Or else a key for one function would have another one invoked."""
+    data = {"accessKeyId": "AKIALIMITED", "secretAccessKey": "0123456789abcdef0123", "namespace": NAMESPACE}
+    data |= {"actions": "lambda:*FunctionEventInvokeConfig,lambda:InvokeFunction", "functions": "fn,mine"}
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    meta = {"name": "limited", "namespace": world.settings.namespace, "labels": {"thaw.dev/access-key": "true"}}
+    world.kube.put(SECRET, {"metadata": meta, "data": encoded})
+    for name in ("fn", "mine", "theirs"):
+        world.function(name)
+    await asyncio.sleep(0)
+    limited = Lambda(world.endpoint, "AKIALIMITED", "0123456789abcdef0123")
+    allowed = {"OnSuccess": {"Destination": ARN + "mine"}, "OnFailure": {"Destination": "https://a.example/"}}
+    await limited.put_function_event_invoke_config(FunctionName="fn", DestinationConfig=allowed)
+    denied = {"OnFailure": {"Destination": ARN + "theirs"}}
+    for operation in (limited.put_function_event_invoke_config, limited.update_function_event_invoke_config):
+        code, status, message = await refused(operation(FunctionName="fn", DestinationConfig=denied))
+        assert (code, status) == ("AccessDeniedException", 403)
+        assert "lambda:InvokeFunction" in message
+        assert "function:theirs" in message
+    assert (await spec(world))["$LATEST"]["onFailure"] == {"destination": "https://a.example/"}

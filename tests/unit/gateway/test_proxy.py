@@ -341,9 +341,9 @@ def signed(url: str, body: bytes = b"", payload: str = "") -> dict[str, str]:
     return dict(request.headers.items())
 
 
-@pytest.mark.parametrize("world", [{"http_auth": "sigv4"}], indirect=True)
+@pytest.mark.parametrize("world", [{"http_auth": "signed"}], indirect=True)
 async def test_signed_plain_http(world: World, http: aiohttp.ClientSession) -> None:
-    """With THAW_HTTP_AUTH=sigv4 a key opens the functions of its own namespace."""
+    """With THAW_HTTP_AUTH=signed a key opens the functions of its own namespace."""
 
     async def plain(process: Process, request: web.Request) -> web.StreamResponse:
         assert "Authorization" not in request.headers, "the gateway's own affair"

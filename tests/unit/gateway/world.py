@@ -32,7 +32,7 @@ from thaw.kube.client import Object
 from thaw.kube.kinds import Kind
 
 NAMESPACE = "default"
-KEY_ID, SECRET = "AKIATHAWTHAWTHAWTHAW", "not-a-secret"
+KEY_ID, SECRET = "AKIATHAWTHAWTHAWTHAW", "not-a-secret-at-all"
 NODE, AGENT = "n1", "http://10.0.0.1:8440"
 
 
@@ -109,6 +109,11 @@ class FakeKube:
         self.hooks: list[Callable[[str, str, Object], None]] = []
         self.refuse: dict[str, ClusterError] = {}
         """Kind → what its creation is refused with."""
+        self.tokens: dict[str, dict[str, Any]] = {}
+        """Token → what TokenReview says of its user."""
+        self.rights: set[tuple[str, str, str, str]] = set()
+        """(user, verb, namespace, function): what SubjectAccessReview allows; an empty function for all."""
+        self.reviewed: list[Object] = []
         self._versions = itertools.count(1)
         self._suffixes = itertools.count(1)
 
@@ -145,6 +150,8 @@ class FakeKube:
     async def create(self, kind: Kind, body: Object) -> Object:
         if kind.kind in self.refuse:
             raise self.refuse[kind.kind]
+        if kind.kind.endswith("Review"):
+            return self._review(body)
         meta = body["metadata"]
         if (kind.kind, meta.get("namespace"), meta.get("name")) in self.objects:
             raise Conflict(kind.kind, meta["namespace"], meta["name"], "already exists")
@@ -173,6 +180,18 @@ class FakeKube:
 
     async def close(self) -> None:
         return
+
+    def _review(self, body: Object) -> Object:
+        self.reviewed.append(body)
+        spec = body["spec"]
+        if body["kind"] == "TokenReview":
+            user = self.tokens.get(spec["token"])
+            answer = {"authenticated": True, "user": user, "audiences": spec.get("audiences", ["api"])}
+            return {"status": answer if user else {"authenticated": False, "error": "invalid bearer token"}}
+        asked = spec["resourceAttributes"]
+        assert (asked["group"], asked["resource"]) == ("thaw.dev", "functions")
+        who = (spec["user"], asked["verb"], asked["namespace"])
+        return {"status": {"allowed": bool({(*who, asked["name"]), (*who, "")} & self.rights)}}
 
     def _tell(self, type_: str, kind: Kind, item: Object) -> None:
         seen = copy.deepcopy(item)
@@ -347,11 +366,7 @@ class World:
 
     async def serve(self) -> None:
         self.kube.put(kinds.POD, _agent_pod())
-        data = {"accessKeyId": KEY_ID, "secretAccessKey": SECRET, "namespace": NAMESPACE}
-        encoded = {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}
-        labels = {"thaw.dev/access-key": "true"}
-        meta = {"name": "key", "namespace": self.settings.namespace, "labels": labels}
-        self.kube.put(kinds.SECRET, {"metadata": meta, "data": encoded})
+        self.access_key()
         self._runner = web.AppRunner(server.application(self.gateway.front), shutdown_timeout=1)
         await self._runner.setup()
         port = _free_port()
@@ -370,7 +385,15 @@ class World:
         for task in tuple(self._tasks):
             task.cancel()
 
-    def function(self, name: str = "fn", **spec: Any) -> Object:
+    def access_key(self, name: str = "key", **fields: str) -> Object:
+        """Applies the Secret of an access key."""
+        data = {"accessKeyId": KEY_ID, "secretAccessKey": SECRET, "namespace": NAMESPACE} | fields
+        encoded = {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}
+        labels = {"thaw.dev/access-key": "true"}
+        meta = {"name": name, "namespace": self.settings.namespace, "labels": labels}
+        return self.kube.put(kinds.SECRET, {"metadata": meta, "data": encoded})
+
+    def function(self, name: str = "fn", *, namespace: str = NAMESPACE, **spec: Any) -> Object:
         """Applies a Function, as kubectl would."""
         base: dict[str, Any] = {"runtime": "python3.13", "handler": "app.handler", "code": {"inline": {"app.py": "x"}}}
         if "code" in spec:
@@ -380,7 +403,7 @@ class World:
             {
                 "apiVersion": names.API_VERSION,
                 "kind": "Function",
-                "metadata": {"name": name, "namespace": NAMESPACE},
+                "metadata": {"name": name, "namespace": namespace},
                 "spec": {**base, **spec},
             },
         )
