@@ -32,7 +32,7 @@ class GatewaySettings(Settings):
     """Networks of the proxies whose ``X-Forwarded-For`` is believed (``THAW_TRUSTED_PROXIES``, JSON)."""
     publish_timeout: float = 20.0
     """How long PublishVersion waits for the operator to give a number."""
-    event_retry_delays: tuple[float, ...] = (60.0, 120.0)
+    event_retry_delays: tuple[float, float] = (60.0, 120.0)
     """Pauses before an asynchronous invocation is tried again after the function's first and second error."""
     event_record_delays: tuple[float, ...] = (1.0, 10.0, 60.0)
     """Pauses before a record that a destination's URL did not take is sent again."""
