@@ -157,7 +157,7 @@ def crd(resource: Resource) -> Schema:
         "name": names.VERSION,
         "served": True,
         "storage": True,
-        "subresources": {"status": {}},
+        **({"subresources": {"status": {}}} if resource.status_apart else {}),
         "additionalPrinterColumns": [_column(column) for column in resource.columns],
     }
     if resource.selectable:

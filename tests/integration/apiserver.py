@@ -286,6 +286,11 @@ class Kubectl:
             while not all(f'{name}"' in self.run("get", "--raw", path, check=False).stdout for name in resources):
                 assert time.monotonic() < deadline, f"{path} does not have all of {resources}"
                 time.sleep(0.1)
+        for name in resources:
+            # Until its storage is up, a resource that is offered answers 429.
+            while self.run("get", "--raw", f"/apis/{group_version}/{name}", check=False).returncode != 0:
+                assert time.monotonic() < deadline, f"{name} cannot be listed"
+                time.sleep(0.1)
         shutil.rmtree(self._cache, ignore_errors=True)
 
     def run(self, *arguments: str, stdin: object = None, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -44,7 +44,8 @@ def kubectl(api_server: Path) -> Kubectl:
 def crds(kubectl: Kubectl) -> Kubectl:
     """``kubectl`` on a server that has the CRDs of ``crds/``."""
     kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-    kubectl.await_group("thaw.dev/v1alpha1", {"functions", "functionversions", "functionaliases", "snapshots"})
+    resources = {"functions", "functionversions", "functionaliases", "snapshots", "eventinvocations"}
+    kubectl.await_group("thaw.dev/v1alpha1", resources)
     return kubectl
 
 

@@ -27,7 +27,7 @@ MINIO = "arn:minio:iam:::role/dGhhd19yb2xl"
 def _nothing_left(crds: Kubectl) -> Iterator[None]:
     """Objects left behind would be reconciled by the operator that later tests run."""
     yield
-    crds("delete", "fn,fnv,fna,snap", "--all", "--all-namespaces", "--wait=false")
+    crds("delete", "fn,fnv,fna,snap,fei", "--all", "--all-namespaces", "--wait=false")
 
 
 def function(name: str = "hello", **spec: Any) -> Object:
@@ -81,6 +81,23 @@ def snapshot(**spec: Any) -> Object:
     }
 
 
+def event(payload: str = "e30=", **spec: Any) -> Object:
+    """A good event, as a gateway makes it."""
+    return {
+        "apiVersion": API,
+        "kind": "EventInvocation",
+        "metadata": {"name": "e-1", "labels": {"thaw.dev/gateway": "gw-1"}},
+        "spec": {
+            "functionName": "hello",
+            "requestId": "e-1",
+            "acceptedAt": "2026-01-01T00:00:00.5Z",
+            "payload": payload,
+            **spec,
+        },
+        "status": {"state": "Accepted", "attempts": 0},
+    }
+
+
 def create(kubectl: Kubectl, namespace: str, thing: Object) -> Object:
     """Creates it and returns what the server made of it."""
     made: Object = json.loads(kubectl("create", "-n", namespace, "-o", "json", "-f", "-", stdin=thing))
@@ -105,7 +122,13 @@ def test_the_crds_are_established_and_without_complaints(crds: Kubectl) -> None:
 def test_short_names_and_the_category(crds: Kubectl) -> None:
     rows = crds("api-resources", "--api-group=thaw.dev", "--no-headers", "-o", "wide").splitlines()
     shorts = {row.split()[0]: row.split()[1] for row in rows}
-    assert shorts == {"functions": "fn", "functionversions": "fnv", "functionaliases": "fna", "snapshots": "snap"}
+    assert shorts == {
+        "functions": "fn",
+        "functionversions": "fnv",
+        "functionaliases": "fna",
+        "snapshots": "snap",
+        "eventinvocations": "fei",
+    }
     assert all(row.split()[3] == "true" and row.rstrip().endswith("thaw") for row in rows)
 
 
@@ -251,6 +274,7 @@ def test_an_unknown_field_is_named(crds: Kubectl, namespace: str) -> None:
         (alias(), {"functionName": "other"}, "an alias stays with its function: make another alias"),
         (alias(), {"name": "prod"}, "an alias is not renamed"),
         (snapshot(), {"version": "2"}, "a snapshot never changes: a recycle makes the next one"),
+        (event(), {"payload": "e30K"}, "an accepted event never changes: invoke the function again"),
     ],
 )
 def test_what_never_changes(crds: Kubectl, namespace: str, thing: Object, change: Object, message: str) -> None:
@@ -290,7 +314,7 @@ def test_explain_gives_the_guidance(crds: Kubectl) -> None:
     assert "do not put secrets here" in " ".join(crds("explain", "fn.spec.environment").split())
 
 
-@pytest.mark.parametrize("kind", ["fn", "fnv", "fna", "snap"])
+@pytest.mark.parametrize("kind", ["fn", "fnv", "fna", "snap", "fei"])
 def test_explain_leaves_nothing_unexplained(crds: Kubectl, kind: str) -> None:
     assert "<empty>" not in crds("explain", kind)
     assert "<no description>" not in crds("explain", kind, "--recursive")
@@ -327,6 +351,21 @@ def test_the_other_tables(crds: Kubectl, namespace: str) -> None:
     assert crds("get", "fna", "-n", namespace).splitlines()[1].split()[:4] == ["hello-live", "hello", "live", "1"]
     assert '{"2":0.1}' in crds("get", "fna", "-n", namespace, "-o", "wide")
     assert "Ready   79 MiB   12 MiB   n1" in crds("get", "snap", "-n", namespace)
+
+
+def test_the_table_of_events(crds: Kubectl, namespace: str) -> None:
+    """An event's status comes with its creation: that it was accepted is one write."""
+    create(crds, namespace, event(qualifier="live"))
+    changed = {"state": "Retrying", "attempts": 1, "nextAttemptAt": "2026-01-01T00:01:00Z", "lastError": "no database"}
+    assert crds("get", "fei", "-n", namespace).splitlines()[1].split()[:5] == ["e-1", "hello", "live", "Accepted", "0"]
+    patch = json.dumps({"status": changed})
+    crds("patch", "fei", "e-1", "-n", namespace, "--type=merge", "-p", patch)
+    header, row = crds("get", "fei", "-n", namespace, "-o", "wide").splitlines()
+    names = ["NAME", "FUNCTION", "QUALIFIER", "STATE", "ATTEMPTS", "NEXT", "TRY", "AGE", "ERROR", "URL", "GATEWAY"]
+    assert header.split() == names
+    assert row.split()[:6] == ["e-1", "hello", "live", "Retrying", "1", "2026-01-01T00:01:00Z"]
+    assert "no database" in row
+    assert row.endswith("gw-1")
 
 
 def test_versions_are_selected_by_field(crds: Kubectl, namespace: str) -> None:

@@ -1,4 +1,4 @@
-"""The four resources of ``thaw.dev/v1alpha1``: the only source of the CRDs.
+"""The five resources of ``thaw.dev/v1alpha1``: the only source of the CRDs.
 
 Descriptions are what ``kubectl explain`` prints, so they are written for the person who types that. Rules that a schema
 can hold are here, as bounds or as CEL (``x-kubernetes-validations``), each with the sentence its breaker reads.
@@ -27,6 +27,7 @@ Protocol = Literal["lambda", "http"]
 SnapshotPhase = Literal["Creating", "Ready", "Quarantined", "Deleting"]
 RecycleCause = Literal["Scheduled", "Requested", "RuntimeImage", "Fingerprint", "SnapshotLost", "Reactivation"]
 UnusableCause = Literal["Missing", "Corrupt", "Fingerprint", "RestoreFailed", "Unknown"]
+EventState = Literal["Accepted", "Throttled", "Retrying", "Delivering"]
 
 # ---------------------------------------------------------------- helpers: CEL beside the field it is about
 
@@ -801,6 +802,58 @@ class SnapshotStatus(Model):
         return size_text(self.stored_bytes)
 
 
+# ---------------------------------------------------------------- EventInvocation
+
+
+class EventInvocationSpec(Model):
+    """What was accepted. It never changes."""
+
+    model_config = _object(_rule("self == oldSelf", "an accepted event never changes: invoke the function again"))
+
+    function_name: FunctionName = Field(description="The Function, in the same namespace.")
+    qualifier: Annotated[
+        str, Field(max_length=128), _pattern("^([$]LATEST|[A-Za-z0-9_-]*)$", "must be $LATEST, a version or an alias")
+    ] = Field(default="", description="$LATEST, version number or alias, as it was invoked; empty: unqualified.")
+    request_id: Annotated[str, Field(min_length=1, max_length=63)] = Field(
+        description="The id that the function and its log lines get, the same at every try."
+    )
+    accepted_at: datetime = Field(
+        description="When it was accepted; its age counts from here.", json_schema_extra={"maxLength": 40}
+    )
+    payload: Annotated[str, Field(max_length=1398104)] = Field(
+        description="The event's bytes in base64, at most 1 MiB of them; compressed first if compression says so."
+    )
+    compression: Literal["none", "gzip"] = Field(
+        default="none", description="How the payload was made smaller before it was put into base64."
+    )
+    trace_id: Annotated[str, Field(max_length=1024)] = Field(
+        default="", description="The caller's X-Amzn-Trace-Id, handed on to the function."
+    )
+    hops: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="How many destinations led here, one after the other; after 16 the next one is not told.",
+    )
+    url: Annotated[
+        str, Field(max_length=350), _pattern("^(https?://[^ ]+)?$", "must be an http:// or https:// URL")
+    ] = Field(default="", description="If set, this is no invocation but a record on its way to this destination.")
+
+
+class EventInvocationStatus(Model):
+    """What has become of it so far."""
+
+    state: EventState = Field(
+        default="Accepted",
+        description="Accepted: runs as soon as there is room. Throttled: there was none, or the platform failed; it is "
+        "tried again, after pauses that grow, until it is too old. Retrying: the function failed, and is run again. "
+        "Delivering: a record that is sent to a URL. What is done with is deleted.",
+    )
+    attempts: int = Field(default=0, description="Times that the function was run, or that the URL was tried.")
+    last_error: str = Field(default="", description="What went wrong the last time.")
+    next_attempt_at: datetime | None = Field(default=None, description="Not before then.")
+
+
 # ---------------------------------------------------------------- objects
 
 
@@ -881,6 +934,19 @@ class Snapshot(Model):
     status: SnapshotStatus = Field(default_factory=SnapshotStatus, description="Where it is.")
 
 
+class EventInvocation(Model):
+    """An asynchronous invocation (InvocationType Event) that was accepted and is not done with, made by the gateway.
+
+    It holds the event itself, so whoever may read it may read that. Deleting it cancels the invocation.
+    """
+
+    metadata: Meta
+    spec: EventInvocationSpec = Field(description="What was accepted. It never changes.")
+    status: EventInvocationStatus = Field(
+        default_factory=EventInvocationStatus, description="What has become of it so far."
+    )
+
+
 # ---------------------------------------------------------------- how they appear in the API
 
 
@@ -905,6 +971,8 @@ class Resource:
     columns: tuple[Column, ...]
     selectable: tuple[str, ...] = ()
     """Fields usable in ``--field-selector``."""
+    status_apart: bool = True
+    """Whether status is a subresource; not where one program writes all, and a creation is to be one write."""
 
     @property
     def kind(self) -> str:
@@ -995,6 +1063,24 @@ RESOURCES: tuple[Resource, ...] = (
             Column("Message", ".status.message", wide=True),
         ),
         selectable=(".spec.functionName", ".spec.version"),
+    ),
+    Resource(
+        EventInvocation,
+        "eventinvocations",
+        "fei",
+        (
+            Column("Function", ".spec.functionName"),
+            Column("Qualifier", ".spec.qualifier", description="As it was invoked."),
+            Column("State", ".status.state", description="Accepted, Throttled, Retrying or Delivering."),
+            Column("Attempts", ".status.attempts", "integer"),
+            Column("Next Try", ".status.nextAttemptAt", description="Empty: as soon as there is room."),
+            _AGE,
+            Column("Error", ".status.lastError", wide=True),
+            Column("URL", ".spec.url", wide=True, description="Where the record goes."),
+            Column("Gateway", r".metadata.labels.thaw\.dev/gateway", wide=True, description="Who has it."),
+        ),
+        selectable=(".spec.functionName",),
+        status_apart=False,
     ),
 )
 

@@ -85,7 +85,7 @@ def changes(before: Mapping[str, Any], patch: Mapping[str, Any], at: Path = ()) 
 
 def written(item: Mapping[str, Any], path: Path) -> str:
     """When a field was last written, RFC 3339, by whoever owns it; empty when that is not known."""
-    entries = item["metadata"].get("managedFields", [])
+    entries = [e for e in item["metadata"].get("managedFields", []) if not e.get("subresource")]
     return max((e.get("time", "") for e in entries if _holds(e.get("fieldsV1", {}), path)), default="")
 
 

@@ -77,7 +77,7 @@ class Aliases:
             FUNCTION_ALIAS,
             lambda: self._read(namespace, function, name),
             patch,
-            str(body.get("RevisionId") or ""),
+            revision=str(body.get("RevisionId") or ""),
         )
         return await self._answer(written)
 

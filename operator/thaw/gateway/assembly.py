@@ -11,11 +11,12 @@ from thaw.gateway import server
 from thaw.gateway.admission import Admission
 from thaw.gateway.aliases import Aliases
 from thaw.gateway.arns import Arns
-from thaw.gateway.asyncinvoke import AsyncInvokes
 from thaw.gateway.auth.access import Access
 from thaw.gateway.auth.keys import Refusals
 from thaw.gateway.auth.reviews import Reviews
 from thaw.gateway.console.pages import Pages
+from thaw.gateway.eventinvoke import EventInvokeConfigs
+from thaw.gateway.events.service import AsyncInvocations
 from thaw.gateway.fallbacks import Fallbacks
 from thaw.gateway.functioncontrol import FunctionControl
 from thaw.gateway.functions import Functions
@@ -28,6 +29,7 @@ from thaw.gateway.live.streams import Streams
 from thaw.gateway.metrics import Metrics
 from thaw.gateway.operations.aliases import AliasOperations
 from thaw.gateway.operations.concurrency import ConcurrencyOperations
+from thaw.gateway.operations.eventinvoke import EventInvokeOperations
 from thaw.gateway.operations.functions import FunctionOperations
 from thaw.gateway.operations.invocations import InvocationOperations
 from thaw.gateway.operations.tags import TagOperations
@@ -61,7 +63,7 @@ class Gateway:
     pools: Pools
     usage: Usage
     leases: Leases
-    events: AsyncInvokes
+    events: AsyncInvocations
     control: FunctionControl
     agents: Agents
     kube: Kube
@@ -69,11 +71,11 @@ class Gateway:
 
     def runs(self) -> tuple[Coroutine[object, object, None], ...]:
         """What must run for ever, beside the watches, once they have begun."""
-        return self.leases.run(), self.pools.run(), self.usage.run(), self.refusals.run()
+        return self.leases.run(), self.pools.run(), self.usage.run(), self.refusals.run(), *self.events.runs()
 
     async def close(self, drain: float) -> None:
         """Ends what runs, deletes the instances and the Lease."""
-        await self.events.drain(drain)
+        await self.events.stop(drain)
         await self.pools.close()
         await self.usage.tell(everything=True)
         with contextlib.suppress(Exception):
@@ -126,9 +128,22 @@ def assemble(
     shapes = Shapes(arns, platform.machine())
     publisher = Publisher(kube, watch, settings.publish_timeout)
     functions = Functions(kube, watch, agents, targets, publisher, shapes, arns, settings)
-    events = AsyncInvokes(metrics, settings.queue_limit)
     recent = RecentStarts()
     addresses, invoker = Addresses.of(settings), Invoker(pools, control, metrics, recent)
+    events = AsyncInvocations(
+        kube=kube,
+        watch=watch,
+        targets=targets,
+        invoker=invoker,
+        leases=leases,
+        told=told,
+        metrics=metrics,
+        settings=settings,
+        arns=arns,
+    )
+    reviews = Reviews(kube, settings.token_audiences)
+    access = Access(keys=watch.keys, reviews=reviews, arns=arns, limits=settings.limits)
+    configs = EventInvokeConfigs(watch, functions, arns, settings.destination_hosts)
     groups = (
         FunctionOperations(functions),
         AliasOperations(Aliases(kube, watch, functions, shapes, arns)),
@@ -136,11 +151,10 @@ def assemble(
         ConcurrencyOperations(
             Reserved(functions, targets, watch, limit), Provisioning(functions, watch, pools, arns, limit)
         ),
+        EventInvokeOperations(configs, access),
         InvocationOperations(targets, invoker, events, arns),
         UrlOperations(UrlConfigs(kube, watch, functions, arns, addresses)),
     )
-    reviews = Reviews(kube, settings.token_audiences)
-    access = Access(keys=watch.keys, reviews=reviews, arns=arns, limits=settings.limits)
     refusals = Refusals(told)
     watch.keys.on_refused.append(refusals.tell)
     api = LambdaApi([group.handlers() for group in groups], access, arns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -206,9 +207,12 @@ class Functions:
                 raise answers.in_state("Pending", raw.get("status", {}).get("stateReason", ""))
         return raw
 
-    async def change(self, namespace: str, name: str, make: Callable[[Object], Json], revision: str = "") -> Object:
+    async def change(
+        self, namespace: str, name: str, make: Callable[[Object], Json], revision: str = "", manager: str = ""
+    ) -> Object:
         """Changes a function's spec, as :func:`thaw.gateway.writes.change`, and waits until this gateway sees it."""
-        written = await writes.change(self.kube, FUNCTION, lambda: self.editable(namespace, name), make, revision)
+        read = partial(self.editable, namespace, name)
+        written = await writes.change(self.kube, FUNCTION, read, make, revision=revision, manager=manager)
         await self.watch.caught_up(self.watch.functions, written)
         return written
 

@@ -71,9 +71,7 @@ class Invoker:
 
         :raises InvokeError: no instance could serve it.
         """
-        if target.template.spec.protocol != "lambda":
-            path = f"/{target.namespace}/{target.function}/"
-            raise answers.invalid(f"The function speaks plain HTTP: call the gateway's {path} instead of Invoke.")
+        refuse_http(target)
         began = time.perf_counter()
         try:
             outcome = await self._try(target, call)
@@ -129,6 +127,16 @@ class Invoker:
             error=error,
             **_about(target, call),
         )
+
+
+def refuse_http(target: Target) -> None:
+    """Invocations are for functions that take events.
+
+    :raises InvokeError: this one speaks plain HTTP.
+    """
+    if target.template.spec.protocol != "lambda":
+        path = f"/{target.namespace}/{target.function}/"
+        raise answers.invalid(f"The function speaks plain HTTP: call the gateway's {path} instead of Invoke.")
 
 
 def _about(target: Target, call: Call) -> dict[str, str]:

@@ -68,7 +68,7 @@ class Leases:
     @property
     def name(self) -> str:
         """This gateway's Lease."""
-        return f"thaw-gateway-{self._settings.pod_name}"
+        return _lease(self._settings.pod_name)
 
     def healthy(self) -> bool:
         """Whether the watch lives: the own Lease changes every ten seconds, so silence means that it is stuck."""
@@ -110,6 +110,24 @@ class Leases:
             except Conflict:
                 log.info("lease made by somebody else just now", name=self.name)
 
+    async def has_ended(self, gateway: str, now: float) -> bool:
+        """Whether a gateway is no more: silent for too long, or without a Lease.
+
+        A gateway makes its Lease before it takes anything in, and deletes it when it ends. The API server itself is
+        asked, for the watch of the Leases may be behind the one in which the gateway was mentioned.
+
+        :raises ClusterError: it cannot be known.
+        """
+        if self._lives.silent(gateway, now) > DEAD_AFTER:
+            return True
+        if any(_holder(lease) == gateway for lease in self._watch.leases.list()):
+            return False
+        try:
+            await self._kube.get(LEASE, self._settings.namespace, _lease(gateway))
+        except NotFound:
+            return True
+        return False
+
     async def release(self) -> None:
         """Takes the Lease away at an orderly end."""
         await self._kube.delete(LEASE, self._settings.namespace, self.name)
@@ -143,6 +161,10 @@ class Leases:
         await self._kube.delete(POD, meta["namespace"], meta["name"], uid=meta["uid"], grace_seconds=1)
         self._own_strays.pop(meta["uid"], None)
         self._metrics.orphans.inc()
+
+
+def _lease(gateway: str) -> str:
+    return f"thaw-gateway-{gateway}"
 
 
 def _holder(lease: Object) -> str:

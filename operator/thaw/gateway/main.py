@@ -38,6 +38,7 @@ async def serve(settings: GatewaySettings) -> None:
     health_runner = await _listen(health, names.METRICS_PORT)
     await gateway.watch.synced()
     synced.set()
+    await gateway.leases.renew()  # before it takes anything in: without a Lease it counts as ended
     api_runner = await _listen(server.application(gateway.front), names.GATEWAY_PORT, drain=settings.drain_timeout)
     tasks += [asyncio.ensure_future(run) for run in gateway.runs()]
     log.info("serving", port=names.GATEWAY_PORT, gateway=settings.pod_name)

@@ -68,8 +68,33 @@ class Metrics:
         self.api = Counter(
             "thaw_gateway_api_requests_total", "Calls of the Lambda API.", ["operation", "code"], registry=self.registry
         )
-        self.lost_events = Counter(
-            "thaw_gateway_lost_events_total", "Asynchronous invocations given up.", by_version, registry=self.registry
+        self.events = Counter(
+            "thaw_gateway_events_total", "Asynchronous invocations accepted.", by_version, registry=self.registry
+        )
+        self.events_held = Gauge(
+            "thaw_gateway_events_held",
+            "Asynchronous invocations of the whole cluster that are not done with.",
+            registry=self.registry,
+        )
+        self.event_age = Histogram(
+            "thaw_gateway_event_age_seconds",
+            "From an asynchronous invocation's acceptance to each of its tries.",
+            buckets=(*_SECONDS, 120, 300, 900, 3600, 21600),
+            registry=self.registry,
+        )
+        self.dropped_events = Counter(
+            "thaw_gateway_dropped_events_total",
+            "Asynchronous invocations given up: RetriesExhausted, EventAgeExceeded, ZeroReservedConcurrency, Deleted, "
+            "Unreadable.",
+            [*by_version, "reason"],
+            registry=self.registry,
+        )
+        self.undelivered = Counter(
+            "thaw_gateway_destination_failures_total",
+            "Records of asynchronous invocations that no destination got: Invalid, Recursion, RecordTooLarge, "
+            "NoSuchFunction, NotKept, Unreachable.",
+            ["namespace", "function", "reason"],
+            registry=self.registry,
         )
         self.orphans = Counter(
             "thaw_gateway_orphans_total", "Pods of gateways that are gone, deleted.", registry=self.registry

@@ -50,6 +50,18 @@ class GatewaySettings(Settings):
     """Whether the page at ``/console/`` is served (``THAW_CONSOLE``). What it asks, ``/thaw/v1``, is there anyway."""
     publish_timeout: float = 20.0
     """How long PublishVersion waits for the operator to give a number."""
+    event_retry_delays: tuple[float, float] = (60.0, 120.0)
+    """Pauses before an asynchronous invocation is tried again after the function's first and second error."""
+    event_record_delays: tuple[float, ...] = (1.0, 10.0, 60.0)
+    """Pauses before a record that a destination's URL did not take is sent again."""
+    event_queue_limit: int = 10000
+    """Asynchronous invocations that may wait in the cluster; a function may have the fourth part."""
+    event_queue_bytes: int = 64 << 20
+    """Of their payloads as they are kept: in the API server's database, so be modest."""
+    events_at_once: int = 100
+    """Asynchronous invocations that one gateway runs at a time; of a function, the fourth part."""
+    destination_hosts: tuple[str, ...] = ()
+    """Patterns of the hosts that a destination's URL may name (``["*.example.com"]``); none: any."""
     drain_timeout: float = 30.0
     """How long requests under way may take after SIGTERM."""
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from thaw import names
 from thaw.api.v1alpha1 import Function
-from thaw.decide import ownership
 from thaw.gateway import answers, concurrency, provisioned, shapes
 from thaw.gateway.arns import Arns
 from thaw.gateway.functions import Functions
@@ -112,6 +110,7 @@ class Provisioning:
         parts = provisioned.of_qualifier(self.watch, function, qualifier)
         counted = {v: self.watch.started(namespace, name, v) for v in parts}
         wanted = function.spec.scaling.provisioned_concurrency[qualifier]
+        written = shapes.modified(raw, "scaling", "provisionedConcurrency", qualifier)
         allocated = min(wanted, sum(min(part, counted[v][0]) for v, part in parts.items()))
         available = min(wanted, sum(min(part, counted[v][1]) for v, part in parts.items()))
         shape: Json = {
@@ -119,7 +118,7 @@ class Provisioning:
             "AllocatedProvisionedConcurrentExecutions": allocated,
             "AvailableProvisionedConcurrentExecutions": available,
             "Status": "READY" if available == wanted else "IN_PROGRESS",
-            "LastModified": shapes.time_text(_modified(raw, qualifier) or function.metadata.creation_timestamp),
+            "LastModified": shapes.time_text(written or function.metadata.creation_timestamp),
         }
         why = "" if available == wanted else self._trouble(function, qualifier, parts)
         return shape | ({"Status": "FAILED", "StatusReason": why} if why else {})
@@ -140,9 +139,3 @@ class Provisioning:
 def _entries(raw: Object) -> Json:
     found: Json = raw["spec"].get("scaling", {}).get("provisionedConcurrency", {})
     return found
-
-
-def _modified(raw: Object, qualifier: str) -> datetime | None:
-    """When an entry was last written, as far as the object tells."""
-    text = ownership.written(raw, ("spec", "scaling", "provisionedConcurrency", qualifier))
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None

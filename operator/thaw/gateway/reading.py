@@ -38,7 +38,15 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 _NAMES = {"FunctionName", "Qualifier"}
 """Members whose form :mod:`thaw.gateway.arns` knows: it takes the names that the cluster's Functions may have."""
-_OWN_BOUNDS = {"RoleArn", "Runtime", "EnvironmentVariableName", "MemorySize", "Timeout", "EphemeralStorageSize"}
+_OWN_BOUNDS = {
+    "RoleArn",
+    "Runtime",
+    "EnvironmentVariableName",
+    "MemorySize",
+    "Timeout",
+    "EphemeralStorageSize",
+    "DestinationArn",
+}
 """Shapes whose bounds are the Function's own (:mod:`thaw.api.v1alpha1`), wider or narrower than AWS's of today."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from thaw import names
 from thaw.api.v1alpha1 import Code, FrozenTemplate, Function, FunctionAlias, FunctionVersion, Meta
+from thaw.decide import ownership
 from thaw.gateway.arns import Arns
 
 Json = dict[str, Any]
@@ -117,10 +118,10 @@ def revision_id(meta: Meta) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{meta.uid}/{meta.generation}"))
 
 
-def modified(raw: Json) -> datetime | None:
-    """When the spec of an object was last written, by its managed fields."""
-    times = [f["time"] for f in raw["metadata"].get("managedFields", []) if not f.get("subresource") and f.get("time")]
-    return max((datetime.fromisoformat(t) for t in times), default=None)
+def modified(raw: Json, *path: str) -> datetime | None:
+    """When the spec of an object was last written, or the field at a path of it; by whichever manager owns it."""
+    text = ownership.written(raw, ("spec", *path))
+    return datetime.fromisoformat(text) if text else None
 
 
 def code_size(code: Code) -> int:

@@ -55,6 +55,8 @@ class Watch:
         self.keys = AccessKeys()
         self.on_version: list[Callable[[FunctionVersion], None]] = []
         """Called with every version that was added or changed."""
+        self.on_event: list[Callable[[str, Object], None]] = []
+        """Called with the metadata of every EventInvocation that was added, changed or deleted."""
         self.on_pod: list[Callable[[str, Object], None]] = []
         self._functions: dict[tuple[str, str], Function] = {}
         self._urls: dict[str, tuple[tuple[str, str], str]] = {}
@@ -73,6 +75,7 @@ class Watch:
         self.aliases = make(kinds.FUNCTION_ALIAS, "", "", self._on_alias)
         self.snapshots = make(kinds.SNAPSHOT, "", "", self._on_snapshot)
         self.pods = make(kinds.POD, "", f"{names.LABEL_ROLE}={names.ROLE_INSTANCE}", self._on_pod)
+        self.events = make(kinds.EVENT_INVOCATION, "", "", self._on_event)
         self.agents = make(kinds.POD, own, f"{names.LABEL_COMPONENT}=agent", self._on_any)
         self.secrets = make(kinds.SECRET, own, LABEL, self.keys.on_event)
         self.leases = make(kinds.LEASE, own, f"{names.LABEL_COMPONENT}={GATEWAY_COMPONENT}", self._on_any)
@@ -85,6 +88,7 @@ class Watch:
             self.aliases,
             self.snapshots,
             self.pods,
+            self.events,
             self.agents,
             self.secrets,
             self.leases,
@@ -204,6 +208,11 @@ class Watch:
     def _on_any(self, type_: str, item: Object) -> None:  # noqa: ARG002
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def _on_event(self, type_: str, item: Object) -> None:
+        self._on_any(type_, item)
+        for tell in self.on_event:
+            tell(type_, item)
 
     def _on_function(self, type_: str, item: Object) -> None:
         key = _name(item)

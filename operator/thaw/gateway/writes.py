@@ -17,13 +17,20 @@ _TRIES = 5
 
 
 async def change(
-    kube: Kube, kind: Kind, read: Callable[[], Awaitable[Object]], make: Callable[[Object], Json], revision: str = ""
+    kube: Kube,
+    kind: Kind,
+    read: Callable[[], Awaitable[Object]],
+    make: Callable[[Object], Json],
+    *,
+    revision: str = "",
+    manager: str = "",
 ) -> Object:
     """Patches the spec of an object; when somebody changed it meanwhile, all is looked at again.
 
     :param read: the object from the API server, or the error that there is none to be changed.
     :param make: the merge patch of the spec, or the error that it cannot be made on this object.
     :param revision: the RevisionId that the object must have; empty for any.
+    :param manager: of the fields, the gateway's own by default; one to themselves tells when they changed.
     :raises InvokeError: 412, another revision; 409, a field that another manager declares, or no end of changes.
     """
     for _ in range(_TRIES):
@@ -34,7 +41,7 @@ async def change(
         meta = raw["metadata"]
         body = {"metadata": {"resourceVersion": meta["resourceVersion"]}, **patch}
         try:
-            return await kube.patch(kind, meta["namespace"], meta["name"], body)
+            return await kube.patch(kind, meta["namespace"], meta["name"], body, manager=manager)
         except Conflict:
             continue
     raise answers.unsettled()

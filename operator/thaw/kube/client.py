@@ -25,6 +25,8 @@ Object = dict[str, Any]
 PORT_FORWARD_PROTOCOL = "v4.channel.k8s.io"
 _API_SERVER = Kind("", "v1", "APIServer", "", namespaced=False)
 _MERGE = "application/merge-patch+json"
+_JSON = "application/json"
+_METADATA = "application/json;as=PartialObjectMetadata{};v=v1;g=meta.k8s.io"
 _TIMEOUT = 30.0
 _WATCH_SECONDS = 240
 _NO_SEGMENT = frozenset("/%?#\\")
@@ -68,11 +70,14 @@ class Kube:
         self, kind: Kind, namespace: str = "", labels: str = "", fields: str = ""
     ) -> tuple[list[Object], str]:
         """All objects that match, and the resource version to watch from. No namespace means all of them."""
-        answer = await self._call("GET", kind, namespace, query={"labelSelector": labels, "fieldSelector": fields})
-        for item in answer["items"]:
+        query = {"labelSelector": labels, "fieldSelector": fields}
+        accept = _METADATA.format("List") if kind.metadata_only else _JSON
+        answer = await self._call("GET", kind, namespace, query=query, accept=accept)
+        items = answer["items"] or []  # an empty list of metadata is null
+        for item in items:
             item.setdefault("apiVersion", kind.api_version)
             item.setdefault("kind", kind.kind)
-        return answer["items"], answer["metadata"]["resourceVersion"]
+        return items, answer["metadata"]["resourceVersion"]
 
     async def create(self, kind: Kind, body: Object) -> Object:
         """Makes an object.
@@ -81,12 +86,17 @@ class Kube:
         """
         return await self._call("POST", kind, body["metadata"].get("namespace", ""), body=body)
 
-    async def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, subresource: str = "") -> Object:
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, body: Object, *, subresource: str = "", manager: str = ""
+    ) -> Object:
         """Merge patch; with ``metadata.resourceVersion`` in the body it is refused if the object changed since.
 
+        :param manager: under which name the fields are managed; the client's own by default.
         :raises Conflict: it changed.
         """
-        return await self._call("PATCH", kind, namespace, name, subresource, body=body, content_type=_MERGE)
+        return await self._call(
+            "PATCH", kind, namespace, name, subresource, body=body, manager=manager, content_type=_MERGE
+        )
 
     async def delete(
         self, kind: Kind, namespace: str, name: str, *, uid: str = "", grace_seconds: int | None = None
@@ -201,6 +211,8 @@ class Kube:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT, sock_read=_WATCH_SECONDS + _TIMEOUT)
         session = self._session()
         url, headers = self._url(kind.path(namespace), query), await self._headers()
+        if kind.metadata_only:
+            headers["Accept"] = _METADATA.format("")
         try:
             async with session.get(url, headers=headers, timeout=timeout) as answer:
                 if answer.status != 200:
@@ -223,15 +235,19 @@ class Kube:
         *,
         body: Object | None = None,
         query: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
+        manager: str = "",
+        content_type: str = _JSON,
+        accept: str = _JSON,
     ) -> Object:
         _possible(kind, namespace, name)
         path = kind.path(namespace, name, subresource)
         if method in ("POST", "PATCH"):
-            query = {**(query or {}), "fieldManager": self._manager}
+            query = {**(query or {}), "fieldManager": manager or self._manager}
         shown = name or ((body or {}).get("metadata", {}).get("name", ""))
         try:
-            status, data = await self._send(method, path, body=body, query=query, content_type=content_type)
+            status, data = await self._send(
+                method, path, body=body, query=query, content_type=content_type, accept=accept
+            )
         except (aiohttp.ClientError, TimeoutError) as e:
             raise errors.Unavailable(kind.kind, namespace, shown, f"the API server did not answer: {e!r}") from e
         self._raise_for(status, data, kind, namespace, shown)
@@ -245,9 +261,10 @@ class Kube:
         *,
         body: Object | None = None,
         query: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
+        content_type: str = _JSON,
+        accept: str = _JSON,
     ) -> tuple[int, bytes]:
-        headers = await self._headers() | {"Content-Type": content_type}
+        headers = await self._headers() | {"Content-Type": content_type, "Accept": accept}
         data = json.dumps(body).encode() if body is not None else None
         async with self._session().request(
             method,
@@ -266,7 +283,7 @@ class Kube:
         return session
 
     async def _headers(self) -> dict[str, str]:
-        headers: dict[str, str] = {"Accept": "application/json"}
+        headers: dict[str, str] = {"Accept": _JSON}
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], None, None, None)
         return headers
 

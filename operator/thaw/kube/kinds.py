@@ -16,6 +16,8 @@ class Kind:
     kind: str
     plural: str
     namespaced: bool = True
+    metadata_only: bool = False
+    """Whether lists and watches ask for metadata alone, because the rest is large; a single object comes whole."""
 
     @property
     def api_version(self) -> str:
@@ -57,3 +59,6 @@ FUNCTION = Kind(names.GROUP, names.VERSION, "Function", "functions")
 FUNCTION_VERSION = Kind(names.GROUP, names.VERSION, "FunctionVersion", "functionversions")
 FUNCTION_ALIAS = Kind(names.GROUP, names.VERSION, "FunctionAlias", "functionaliases")
 SNAPSHOT = Kind(names.GROUP, names.VERSION, "Snapshot", "snapshots")
+EVENT_INVOCATION = Kind(names.GROUP, names.VERSION, "EventInvocation", "eventinvocations", metadata_only=True)
+SERVICE = Kind("", "v1", "Service", "services")
+ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")

@@ -138,7 +138,7 @@ def test_columns_and_selectable_fields_exist(resource: Resource) -> None:
     known = {path for path, _ in nodes(schema_of(resource))} | {".metadata.creationTimestamp"}
     for column in resource.columns:
         path = column.path.split("[?")[0]
-        assert path in known, column.name
+        assert path in known or path.startswith(".metadata.labels."), column.name
     assert set(resource.selectable) <= known
     assert any(not column.wide and column.name == "Age" for column in resource.columns)
 
@@ -148,10 +148,15 @@ def test_scope_names_and_status(resource: Resource) -> None:
     spec = gen_crds.crd(resource)["spec"]
     assert spec["scope"] == "Namespaced"
     assert spec["names"]["categories"] == ["thaw"]
-    assert spec["versions"][0]["subresources"] == {"status": {}}
+    assert spec["versions"][0].get("subresources") == ({"status": {}} if resource.status_apart else None)
 
 
-@pytest.mark.parametrize("kind", ["FunctionVersion", "Snapshot"])
+def test_only_an_event_s_status_comes_with_its_creation() -> None:
+    """What people write has a status apart; an event is accepted in one write."""
+    assert [resource.kind for resource in RESOURCES if not resource.status_apart] == ["EventInvocation"]
+
+
+@pytest.mark.parametrize("kind", ["FunctionVersion", "Snapshot", "EventInvocation"])
 def test_what_never_changes_says_so(kind: str) -> None:
     resource = next(r for r in RESOURCES if r.kind == kind)
     rules = schema_of(resource)["properties"]["spec"]["x-kubernetes-validations"]

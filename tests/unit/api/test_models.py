@@ -119,4 +119,5 @@ def test_plurals_cover_the_resources() -> None:
         "FunctionVersion": "functionversions",
         "FunctionAlias": "functionaliases",
         "Snapshot": "snapshots",
+        "EventInvocation": "eventinvocations",
     }

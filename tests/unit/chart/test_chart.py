@@ -94,6 +94,7 @@ def test_the_gateway_has_what_it_uses() -> None:
         "thaw.dev/functions": edit,
         "thaw.dev/functionversions": edit,
         "thaw.dev/functionaliases": edit,
+        "thaw.dev/eventinvocations": edit,
         "thaw.dev/snapshots": READ,
         "thaw.dev/functionversions/status": {"patch"},
         "thaw.dev/snapshots/status": {"patch"},
@@ -105,7 +106,14 @@ def test_the_gateway_has_what_it_uses() -> None:
     }
     own = granted(rules_of(objects, "thaw-gateway", binding="RoleBinding"))
     assert own["/secrets"] == READ
-    assert set(own) == {"/secrets", "coordination.k8s.io/leases"}
+    assert own["/services"] == {"list"}
+    assert set(own) == {"/secrets", "/services", "coordination.k8s.io/leases"}
+    limited = [r for r in rules_of(objects, "thaw-gateway") if "resourceNames" in r]
+    assert [(r["resources"], r["resourceNames"], r["verbs"]) for r in limited] == [
+        (["services"], ["kubernetes"], ["get"]),
+        (["endpointslices"], ["kubernetes"], ["get"]),
+        (["configmaps"], [names.VERSION_NUMBERS], ["get"]),
+    ]
 
 
 def test_the_operator_reads_one_secret_and_one_configmap_name() -> None:
@@ -129,6 +137,13 @@ def test_users_roles_are_aggregated_and_give_no_status() -> None:
     assert not any("/" in resource for rule in edit["rules"] for resource in rule["resources"])
     snapshots = next(rule for rule in edit["rules"] if rule["resources"] == ["snapshots"])
     assert set(snapshots["verbs"]) == {"delete", "deletecollection"}
+    events = next(rule for rule in edit["rules"] if rule["resources"] == ["eventinvocations"])
+    assert set(events["verbs"]) == READ | {"delete", "deletecollection"}, "nobody but the gateway makes them"
+
+
+def test_events_are_not_for_everybody_who_may_look() -> None:
+    view = find(render(), "ClusterRole", "thaw-view")
+    assert not any("eventinvocations" in rule["resources"] for rule in view["rules"])
 
 
 @VARIANTS

@@ -28,7 +28,8 @@ FRONT = {
     "UnrecognizedClientException",
 }
 """Errors of AWS's front, which Lambda's model does not have."""
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+0000")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(\+0000|Z)")
+"""Of functions with an offset, of their URLs with a Z, as in the examples of the API reference."""
 _PYTHON: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "blob": (str,),
@@ -77,6 +78,16 @@ ALWAYS: Mapping[str, frozenset[str]] = {
         }
     ),
     "AccountUsage": frozenset({"TotalCodeSize", "FunctionCount"}),
+    **dict.fromkeys(
+        ("CreateFunctionUrlConfigResponse", "GetFunctionUrlConfigResponse", "UpdateFunctionUrlConfigResponse"),
+        frozenset({"FunctionUrl", "FunctionArn", "AuthType", "CreationTime", "InvokeMode"}),
+    ),
+    "ListFunctionUrlConfigsResponse": frozenset({"FunctionUrlConfigs"}),
+    "FunctionUrlConfig": frozenset({"FunctionUrl", "FunctionArn", "AuthType", "CreationTime", "LastModifiedTime"}),
+    "FunctionEventInvokeConfig": frozenset(
+        {"LastModified", "FunctionArn", "MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig"}
+    ),
+    "ListFunctionEventInvokeConfigsResponse": frozenset({"FunctionEventInvokeConfigs"}),
     "ListProvisionedConcurrencyConfigsResponse": frozenset({"ProvisionedConcurrencyConfigs"}),
     **dict.fromkeys(
         (

@@ -65,6 +65,27 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "DeleteProvisionedConcurrencyConfig": [{**FN, "Qualifier": "1"}, {**FN, "Qualifier": "never"}],
     "ListProvisionedConcurrencyConfigs": [FN, {"FunctionName": "other"}],
     "GetAccountSettings": [{}],
+    "CreateFunctionUrlConfig": [
+        {**FN, "Qualifier": "live", "AuthType": "NONE", "Cors": {"AllowOrigins": ["*"], "MaxAge": 5}},
+        {"FunctionName": "other", "AuthType": "AWS_IAM", "InvokeMode": "RESPONSE_STREAM"},
+    ],
+    "GetFunctionUrlConfig": [FN],
+    "UpdateFunctionUrlConfig": [{**FN, "AuthType": "NONE", "Cors": {}}],
+    "DeleteFunctionUrlConfig": [FN],
+    "ListFunctionUrlConfigs": [FN, {"FunctionName": "other"}],
+    "PutFunctionEventInvokeConfig": [
+        {**FN, "MaximumRetryAttempts": 0},
+        {"FunctionName": "other", "DestinationConfig": {"OnFailure": {"Destination": ARN}}},
+    ],
+    "UpdateFunctionEventInvokeConfig": [{**FN, "MaximumEventAgeInSeconds": 60}],
+    "GetFunctionEventInvokeConfig": [FN],
+    "DeleteFunctionEventInvokeConfig": [FN],
+    "ListFunctionEventInvokeConfigs": [FN, {"FunctionName": "other"}],
+    "InvokeWithResponseStream": [
+        FN,
+        {**FN, "Qualifier": "live", "LogType": "Tail"},
+        {**FN, "InvocationType": "DryRun"},
+    ],
     "Invoke": [
         FN,
         {**FN, "Qualifier": "live", "LogType": "Tail"},
@@ -78,7 +99,14 @@ async def prepared(world: World) -> None:
     """A function with all that can be said of one, and one of which nothing is said."""
     world.function("other")
     scaling = {"reservedConcurrency": 5, "provisionedConcurrency": {"1": 1}}
-    world.function(snapStart={"applyOn": "PublishedVersions"}, tags={"a": "b"}, scaling=scaling, role=ROLE)
+    world.function(
+        snapStart={"applyOn": "PublishedVersions"},
+        tags={"a": "b"},
+        scaling=scaling,
+        role=ROLE,
+        urls={"$LATEST": {"authType": "AWS_IAM", "cors": {"allowMethods": ["GET"]}}},
+        eventInvoke={"$LATEST": {"onSuccess": {"destination": "arn:aws:lambda:us-east-1:000000000000:function:other"}}},
+    )
     for number in (1, 2, 3):
         await world.publish()
         await world.kube.patch(kinds.FUNCTION, NAMESPACE, "fn", {"spec": {"timeout": 10 + number}})
@@ -153,7 +181,16 @@ async def going(world: World) -> None:
 
 
 async def declared(world: World) -> None:
-    fields = {"f:spec": {"f:timeout": {}, "f:tags": {"f:a": {}}, "f:scaling": {"f:reservedConcurrency": {}}}}
+    latest = {"f:$LATEST": {"f:authType": {}, "f:maximumRetryAttempts": {}}}
+    fields = {
+        "f:spec": {
+            "f:timeout": {},
+            "f:tags": {"f:a": {}},
+            "f:scaling": {"f:reservedConcurrency": {}},
+            "f:urls": latest,
+            "f:eventInvoke": latest,
+        }
+    }
     entry = {"manager": "kustomize-controller", "operation": "Apply", "fieldsV1": fields}
     await world.kube.patch(kinds.FUNCTION, NAMESPACE, "fn", {"metadata": {"managedFields": [entry]}})
     entry["fieldsV1"] = {"f:spec": {"f:functionVersion": {}}}
@@ -280,6 +317,29 @@ ERRORS: list[tuple[str, dict[str, Any], str, str, Prepare | None]] = [
      "No Provisioned Concurrency Config found for this function", None),
     ("DeleteProvisionedConcurrencyConfig", {**NOT_THERE, "Qualifier": "1"}, "ResourceNotFoundException", NEVER, None),
     ("ListProvisionedConcurrencyConfigs", NOT_THERE, "ResourceNotFoundException", NEVER, None),
+    ("CreateFunctionUrlConfig", {**FN, "AuthType": "NONE"}, "ResourceConflictException", "exists", None),
+    ("CreateFunctionUrlConfig", {**FN, "Qualifier": "1", "AuthType": "NONE"}, "InvalidParameterValueException",
+     "'1' at 'qualifier'", None),
+    ("CreateFunctionUrlConfig", {**FN, "Qualifier": "no", "AuthType": "NONE"}, "ResourceNotFoundException", "no", None),
+    ("CreateFunctionUrlConfig", {**FN, "AuthType": "SOME"}, "InvalidParameterValueException", "'authType'", None),
+    ("GetFunctionUrlConfig", {"FunctionName": "other"}, "ResourceNotFoundException", "does not exist", None),
+    ("UpdateFunctionUrlConfig", {**FN, "AuthType": "NONE"}, "ResourceConflictException",
+     "spec.urls.$LATEST.authType is managed by kustomize-controller", declared),
+    ("DeleteFunctionUrlConfig", FN, "ResourceConflictException", "spec.urls.$LATEST", declared),
+    ("ListFunctionUrlConfigs", NOT_THERE, "ResourceNotFoundException", NEVER, None),
+    ("PutFunctionEventInvokeConfig", FN, "InvalidParameterValueException", "at least one", None),
+    ("PutFunctionEventInvokeConfig", {**FN, "MaximumRetryAttempts": 3}, "InvalidParameterValueException", "'3'", None),
+    ("PutFunctionEventInvokeConfig", {**FN, "DestinationConfig": {"OnFailure": {"Destination": NEVER}}},
+     "InvalidParameterValueException", "there is no such function", None),
+    ("PutFunctionEventInvokeConfig", {**FN, "MaximumRetryAttempts": 1}, "ResourceConflictException",
+     "spec.eventInvoke.$LATEST.maximumRetryAttempts is managed by kustomize-controller", declared),
+    ("UpdateFunctionEventInvokeConfig", {"FunctionName": "other", "MaximumRetryAttempts": 1},
+     "ResourceNotFoundException", "EventInvokeConfig", None),
+    ("GetFunctionEventInvokeConfig", {**FN, "Qualifier": "9"}, "ResourceNotFoundException", f"{ARN}:9", None),
+    ("DeleteFunctionEventInvokeConfig", FN, "ResourceConflictException", "spec.eventInvoke.$LATEST", declared),
+    ("ListFunctionEventInvokeConfigs", NOT_THERE, "ResourceNotFoundException", NEVER, None),
+    ("InvokeWithResponseStream", NOT_THERE, "ResourceNotFoundException", NEVER, None),
+    ("InvokeWithResponseStream", FN, "TooManyRequestsException", "reserved concurrency of 0", stopped),
     ("Invoke", NOT_THERE, "ResourceNotFoundException", NEVER, None),
     ("Invoke", {**FN, "Payload": b"{no"}, "InvalidRequestContentException", "json", None),
     ("Invoke", {**FN, "Payload": b" " * (7 << 20)}, "RequestTooLargeException", "6291456", None),

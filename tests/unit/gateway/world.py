@@ -66,8 +66,13 @@ class FakeCopy:
         self.last_event = time.monotonic()
         self.lag = 0.0
         kube.copies.append(self)
-        for (kind_name, *_), item in kube.objects.items():
-            self.tell("ADDED", kind_name, item)
+        if kube.objects:
+            asyncio.get_running_loop().call_soon(self._list, dict(kube.objects))
+
+    def _list(self, objects: dict[tuple[str, str, str], Object]) -> None:
+        """What was there before: told when everybody listens, as an informer that has been started does."""
+        for (kind, *_), item in objects.items():
+            self.tell("ADDED", kind, item)
 
     def tell(self, type_: str, kind: str, item: Object) -> None:
         meta = item["metadata"]
@@ -138,6 +143,10 @@ class FakeKube:
         except KeyError:
             raise NotFound(kind.kind, namespace, name, "not found") from None
 
+    async def list(self, kind: Kind, namespace: str = "") -> tuple[list[Object], str]:
+        found = [o for o in self.all(kind) if namespace in ("", o["metadata"]["namespace"])]
+        return copy.deepcopy(found), str(next(self._versions))
+
     async def create(self, kind: Kind, body: Object) -> Object:
         if kind.kind in self.refuse:
             raise self.refuse[kind.kind]
@@ -148,7 +157,9 @@ class FakeKube:
             raise Conflict(kind.kind, meta["namespace"], meta["name"], "already exists")
         return self.put(kind, body)
 
-    async def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, subresource: str = "") -> Object:
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, body: Object, *, subresource: str = "", manager: str = ""
+    ) -> Object:
         old = await self.get(kind, namespace, name)
         wanted = body.get("metadata", {}).get("resourceVersion")
         if wanted and wanted != old["metadata"]["resourceVersion"]:
@@ -361,6 +372,8 @@ class World:
         port = _free_port()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
         self.endpoint = f"http://127.0.0.1:{port}"
+        await self.gateway.leases.renew()
+        self._tasks |= {asyncio.ensure_future(run) for run in self.gateway.events.runs()}
         await asyncio.sleep(0)
 
     async def close(self) -> None:

@@ -10,7 +10,7 @@ from kubernetes.aio import client as k8s
 from thaw import names
 from thaw.errors import NotFound, Unavailable
 from thaw.kube.client import Kube
-from thaw.kube.kinds import FUNCTION, POD
+from thaw.kube.kinds import EVENT_INVOCATION, FUNCTION, POD
 
 
 def client(server: TestServer) -> Kube:
@@ -87,3 +87,31 @@ async def test_a_watch_that_is_cut_is_unavailable(after: int) -> None:
 async def follow(kube: Kube, seen: list[str]) -> None:
     async for type_, _ in kube.watch(POD, resource_version="1"):
         seen.append(type_)
+
+
+async def test_of_large_kinds_metadata_alone_is_listed_and_watched() -> None:
+    """An event may have a megabyte, more than a line of a watch can hold."""
+    accepted: list[tuple[str, str]] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        accepted.append((request.query.get("watch", ""), request.headers["Accept"]))
+        if "watch" in request.query:
+            return web.Response(text='{"type": "ADDED", "object": {"metadata": {"name": "a"}}}\n')
+        if request.path.endswith("/a"):
+            return web.json_response({"metadata": {"name": "a"}, "spec": {}})
+        return web.json_response({"items": None, "metadata": {"resourceVersion": "7"}})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    async with TestServer(app) as server:
+        kube = client(server)
+        assert await kube.list(EVENT_INVOCATION, "default") == ([], "7")
+        assert [e async for e in kube.watch(EVENT_INVOCATION, resource_version="7")] == [
+            ("ADDED", {"metadata": {"name": "a"}})
+        ]
+        assert "spec" in await kube.get(EVENT_INVOCATION, "default", "a")
+        await kube.list(POD)
+        await kube.close()
+    metadata = "application/json;as=PartialObjectMetadata{};v=v1;g=meta.k8s.io"
+    whole = "application/json"
+    assert accepted == [("", metadata.format("List")), ("true", metadata.format("")), ("", whole), ("", whole)]

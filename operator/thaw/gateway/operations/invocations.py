@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from aiohttp import web
 
 from thaw.gateway import answers, arns, eventstream
-from thaw.gateway.asyncinvoke import AsyncInvokes, Job
 from thaw.gateway.downstream import Downstream
+from thaw.gateway.events import envelope
+from thaw.gateway.events.service import AsyncInvocations
 from thaw.gateway.frames import Write
-from thaw.gateway.invoke import Call, Invoker, Outcome
+from thaw.gateway.invoke import Call, Invoker, Outcome, refuse_http
 from thaw.gateway.operations.call import ApiCall, Handlers
 from thaw.gateway.reading import parse_json
 from thaw.gateway.starts import NOT_STARTED, start_headers
 from thaw.gateway.targets import Target, Targets
 
 SYNC_LIMIT = 6 * 1024 * 1024
-ASYNC_LIMIT = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class InvocationOperations:
 
     targets: Targets
     invoker: Invoker
-    events: AsyncInvokes
+    events: AsyncInvocations
     arns: arns.Arns
 
     def handlers(self) -> Handlers:
@@ -44,11 +44,12 @@ class InvocationOperations:
             if absent in call.parameters:
                 raise answers.unsupported(absent)
         kind = call.parameters.get("InvocationType", "RequestResponse")
-        target, asked = await self._asked(call, ASYNC_LIMIT if kind == "Event" else SYNC_LIMIT)
+        target, asked = await self._asked(call, envelope.MAX_PAYLOAD if kind == "Event" else SYNC_LIMIT)
         if kind == "DryRun":
             return _dry_run(target)
         if kind == "Event":
-            self._accept(target, call.named.qualifier, asked)
+            refuse_http(target)
+            await self.events.accept(call.namespace, call.named, asked)
             return web.Response(status=202, headers=NOT_STARTED)
         return _answer(await self.invoker.invoke(target, asked))
 
@@ -74,14 +75,6 @@ class InvocationOperations:
             client_context=_client_context(call.parameters.get("ClientContext", "")),
             trace_id=call.request.headers.get("X-Amzn-Trace-Id", ""),
         )
-
-    def _accept(self, target: Target, qualifier: str, call: Call) -> None:
-        async def run() -> Outcome:
-            fresh = await self.targets.resolve(target.namespace, target.function, qualifier)
-            return await self.invoker.invoke(fresh, call)
-
-        size = len(call.payload)
-        self.events.accept(Job(target.namespace, target.function, target.qualifier, call.request_id, run, size))
 
 
 class _EventStream:

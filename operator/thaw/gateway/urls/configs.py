@@ -108,7 +108,7 @@ class UrlConfigs:
     def _shape(self, raw: Object, key: str, request: web.Request) -> Json:
         function = Function.model_validate(raw)
         url, meta = function.spec.urls[key], function.metadata
-        written = shapes.modified(raw) or meta.creation_timestamp
+        written = shapes.modified(raw, "urls", key) or meta.creation_timestamp
         shape: Json = {
             "FunctionUrl": self.addresses.address(names.url_id(meta.uid, key), request),
             "FunctionArn": self._arn(meta.name, key),
