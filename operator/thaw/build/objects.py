@@ -81,6 +81,11 @@ def alias(*, name: str, namespace: str, function: str, alias: str, version: str,
     }
 
 
+def moved_to(version: str) -> Manifest:
+    """The merge patch of an alias's spec that gives it wholly to one version: weights were a question of before."""
+    return {"functionVersion": version, "additionalVersionWeights": None}
+
+
 def alias_object(function: str, alias: str) -> str:
     """A FunctionAlias object's name; aliases may hold what object names may not, so those get a hash."""
     plain = alias.lower().replace("_", "-").strip("-")

@@ -41,12 +41,13 @@ class Nodes(Model):
 
     nodes: tuple[Node, ...] = ()
 
-    def by_snapshot(self) -> dict[str, list[str]]:
-        """Snapshot's name → nodes that have it."""
+    def by_snapshot(self, namespace: str) -> dict[str, list[str]]:
+        """Name of a snapshot of that namespace → nodes that have it. Who may see all namespaces is told of all."""
         found: dict[str, list[str]] = {}
         for node in self.nodes:
             for snapshot in node.cache.snapshots if node.cache else ():
-                found.setdefault(snapshot.name, []).append(node.name)
+                if snapshot.namespace == namespace:
+                    found.setdefault(snapshot.name, []).append(node.name)
         return found
 
 
@@ -55,6 +56,6 @@ async def ask(session: Session, asked: Asked) -> Mapping[str, list[str]] | None:
     try:
         async with gateway.opened(session, asked) as (chosen,):
             answer = await chosen.call("GET", PATH)
-            return Nodes.model_validate_json(answer.body).by_snapshot()
+            return Nodes.model_validate_json(answer.body).by_snapshot(await session.namespace())
     except (ThawError, ValidationError):
         return None

@@ -19,7 +19,6 @@ from thaw.errors import ClusterError, CommandError
 from thaw.kube.client import Object
 from thaw.kube.kinds import POD, SECRET
 
-NAMESPACE_HEADER = "X-Thaw-Namespace"
 _REGION = "us-east-1"
 _WHOLE = frozenset({"accessKeyId", "secretAccessKey", "namespace"})
 
@@ -61,7 +60,7 @@ class Bearer:
 
     def headers(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> dict[str, str]:  # noqa: ARG002
         """The request's headers with the token."""
-        return headers | {"Authorization": f"Bearer {self.token}", NAMESPACE_HEADER: self.namespace}
+        return headers | {"Authorization": f"Bearer {self.token}", names.NAMESPACE_HEADER: self.namespace}
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class AccessKey:
 
     def headers(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> dict[str, str]:
         """The request's headers with its signature, version 4."""
-        meant = {NAMESPACE_HEADER: self.namespace} if self.namespace else {}
+        meant = {names.NAMESPACE_HEADER: self.namespace} if self.namespace else {}
         request = AWSRequest(method=method, url=url, data=body, headers=headers | meant)
         SigV4Auth(self.key, "lambda", self.region).add_auth(request)
         return dict(request.headers.items())

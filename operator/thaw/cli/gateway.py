@@ -112,7 +112,7 @@ async def opened(session: Session, asked: Asked, *, every: bool = False) -> Asyn
     """
     who = await credentials.choose(session, asked)
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
+        http = await stack.enter_async_context(aiohttp.ClientSession(trust_env=bool(asked.endpoint)))
         if asked.endpoint:
             yield [Gateway(_checked(asked.endpoint), f"at {asked.endpoint}", who, http)]
             return

@@ -16,6 +16,7 @@ from thaw.cli import functions, options, output
 from thaw.cli.following import following
 from thaw.cli.output import Output
 from thaw.cli.session import Session, Where, run
+from thaw.decide import ownership
 from thaw.errors import CommandError, UserError
 from thaw.kube import publishing
 from thaw.kube.client import Object
@@ -191,11 +192,20 @@ def _check_alias(function: str, alias: str) -> None:
 
 
 async def _move_alias(session: Session, function: Function, alias: str, number: str) -> None:
+    """Gives an alias to a version, or makes it.
+
+    :raises CommandError: somebody else declares what it points to.
+    """
     kube, meta = await session.kube(), function.metadata
     found = [it for it in await functions.aliases(session, meta.name) if it.spec.name == alias]
     if found:
-        change = {"spec": {"functionVersion": number}}
-        await kube.patch(FUNCTION_ALIAS, meta.namespace, found[0].metadata.name, change)
+        raw = await kube.get(FUNCTION_ALIAS, meta.namespace, found[0].metadata.name)
+        change: Object = {"spec": objects.moved_to(number)}
+        if held := ownership.first_declared(raw, change):
+            problem = f"alias {alias} stays where it is: its {held.where} is managed by {held.manager}"
+            raise CommandError(problem, f"set it to {number} there")
+        change["metadata"] = {"resourceVersion": raw["metadata"]["resourceVersion"]}
+        await kube.patch(FUNCTION_ALIAS, meta.namespace, raw["metadata"]["name"], change)
         return
     owner = common.owner_reference("Function", meta.name, meta.uid)
     made = objects.alias(

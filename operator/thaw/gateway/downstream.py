@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Mapping
 
 import structlog
 from aiohttp import web
 
+STALLED = 60.0
+"""Seconds without room for another piece after which a caller counts as gone: an instance waits for them."""
 log = structlog.get_logger(__name__)
+
+
+async def send(response: web.StreamResponse, data: bytes) -> None:
+    """Sends a piece when the caller has room for it.
+
+    :raises ConnectionError: they hung up, or take nothing.
+    """
+    await _within(response.write(data))
+
+
+async def finish(response: web.StreamResponse) -> None:
+    """Sends the end.
+
+    :raises ConnectionError: as of :func:`send`.
+    """
+    await _within(response.write_eof())
+
+
+async def _within(sending: Awaitable[None]) -> None:
+    try:
+        async with asyncio.timeout(STALLED):
+            await sending
+    except TimeoutError as e:
+        raise ConnectionError(f"the caller took nothing for {STALLED:g} s") from e
 
 
 class Downstream:
@@ -36,7 +63,7 @@ class Downstream:
         if self._gone or self._bodiless or not data:
             return
         try:
-            await self.response.write(data)
+            await send(self.response, data)
         except ConnectionError as e:
             self._lost(e)
 
@@ -45,7 +72,7 @@ class Downstream:
         assert self.response is not None
         if not self._gone:
             try:
-                await self.response.write_eof()
+                await finish(self.response)
             except ConnectionError as e:
                 self._lost(e)
         return self.response
@@ -59,4 +86,6 @@ class Downstream:
 
     def _lost(self, error: Exception) -> None:
         self._gone = True
+        if self._request.transport is not None:
+            self._request.transport.abort()  # or the server would wait for them to take what is not sent yet
         log.info("caller hung up", request_id=self._request_id, error=repr(error))

@@ -113,9 +113,11 @@ class Functions:
                 f"({wanted.code_sha256}). Please try again with the CodeSHA256 in $LATEST."
             )
         description, sha = str(body.get("Description") or ""), str(body.get("CodeSha256") or "")
-        version = await self.publisher.publish(raw, description, sha)
+        published = await self.publisher.publish(raw, description, sha)
+        version = published.version
         if revision and not await self._is_of(version, wanted):
-            await self.kube.delete(FUNCTION_VERSION, namespace, version.metadata.name, uid=version.metadata.uid)
+            if published.new:  # one that was there before is somebody's
+                await self.kube.delete(FUNCTION_VERSION, namespace, version.metadata.name, uid=version.metadata.uid)
             raise answers.precondition()
         return await self._version_shape(version)
 
@@ -279,7 +281,7 @@ class Functions:
     async def _answer(self, written: Object, *, publish: bool = False) -> Json:
         await self.watch.caught_up(self.watch.functions, written)
         if publish:
-            return await self._version_shape(await self.publisher.publish(written, "", ""))
+            return await self._version_shape((await self.publisher.publish(written, "", "")).version)
         return self._latest(written, qualified=False)
 
     async def _must_not_exist(self, namespace: str, name: str) -> None:

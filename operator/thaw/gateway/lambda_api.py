@@ -8,10 +8,11 @@ from typing import Any
 
 from aiohttp import web
 
+from thaw import names
 from thaw.errors import InvokeError
 from thaw.gateway import answers, model, reading
 from thaw.gateway.arns import Arns
-from thaw.gateway.auth.access import CALLER, NAMESPACE_HEADER, Access
+from thaw.gateway.auth.access import CALLER, Access
 from thaw.gateway.model import Operation
 from thaw.gateway.operations.call import ApiCall, Handler, Handlers
 
@@ -59,7 +60,7 @@ class LambdaApi:
             raise self._absent(operation)
         caller = request[CALLER]
         if not caller.namespace:
-            raise answers.invalid(f"Name the namespace of the functions in the header {NAMESPACE_HEADER}.")
+            raise answers.invalid(f"Name the namespace of the functions in the header {names.NAMESPACE_HEADER}.")
         parameters = await reading.parameters(operation, request)
         await self._access.operate(caller, operation.name, operation.action, self._function(parameters))
         return await handle(ApiCall(operation, caller.namespace, parameters, request, request[REQUEST_ID]))

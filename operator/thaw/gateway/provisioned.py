@@ -7,6 +7,8 @@ about an alias of ``$LATEST``, is without effect.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from thaw import names
 from thaw.api.v1alpha1 import Function
 from thaw.gateway import concurrency
@@ -20,6 +22,11 @@ def by_version(watch: Watch, function: Function) -> dict[str, int]:
         for version, count in of_qualifier(watch, function, qualifier).items():
             wanted[version] = max(count, wanted.get(version, 0))
     return wanted
+
+
+def total(watch: Watch, function: Function, entries: Iterable[str]) -> int:
+    """Instances of those entries that have an effect."""
+    return sum(sum(of_qualifier(watch, function, entry).values()) for entry in entries)
 
 
 def of_qualifier(watch: Watch, function: Function, qualifier: str) -> dict[str, int]:

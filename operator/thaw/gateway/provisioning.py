@@ -86,7 +86,8 @@ class Provisioning:
         for other in scaling.provisioned_concurrency:
             if other != qualifier and version in provisioned.of_qualifier(self.watch, function, other):
                 raise answers.conflict(f"Version {version} has provisioned concurrency already, by {other}.")
-        total = count + sum(n for key, n in scaling.provisioned_concurrency.items() if key != qualifier)
+        others = {key: n for key, n in scaling.provisioned_concurrency.items() if key != qualifier}
+        total = count + provisioned.total(self.watch, function, others)
         if scaling.reserved_concurrency is not None and total > scaling.reserved_concurrency:
             raise answers.invalid(
                 "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for "

@@ -13,7 +13,7 @@ from yarl import URL
 
 from thaw.api.v1alpha1 import Http
 from thaw.errors import InvokeError, ThawError
-from thaw.gateway import answers, functioncontrol
+from thaw.gateway import answers, downstream, functioncontrol
 from thaw.gateway.arns import Arns
 from thaw.gateway.auth.access import BODY, CALLER, Access, guarded
 from thaw.gateway.auth.canonical import without_signature
@@ -22,6 +22,7 @@ from thaw.gateway.functioncontrol import InitFailed
 from thaw.gateway.invoke import start_kind
 from thaw.gateway.lambda_api import REQUEST_ID
 from thaw.gateway.metrics import Metrics
+from thaw.gateway.origin import WORKER_SCOPE
 from thaw.gateway.pool import Turn
 from thaw.gateway.pools import Pools
 from thaw.gateway.recent import RecentStarts
@@ -45,8 +46,6 @@ HOP_BY_HOP = frozenset(
     }
 )
 """RFC 9110, 7.6.1: what speaks of one connection only."""
-_WORKER_SCOPE = "service-worker-allowed"
-"""By this header a function's page could have its service worker sit before all of the gateway's other pages."""
 _TRIES = 3
 log = structlog.get_logger(__name__)
 
@@ -160,7 +159,7 @@ class Proxy:
         async with upstream:
             response = web.StreamResponse(status=upstream.status, reason=upstream.reason)
             for name, value in _end_to_end(upstream.headers):
-                if name.lower() != _WORKER_SCOPE:
+                if name.lower() != WORKER_SCOPE:
                     response.headers.add(name, value)
             instance = turn.instance
             told = (instance.restore_ms, instance.fallback) if turn.first else (0.0, "")
@@ -258,9 +257,9 @@ async def _pour(upstream: aiohttp.ClientResponse, response: web.StreamResponse, 
     """Streams the body; a function that breaks off makes the answer break off too, instead of looking whole."""
     try:
         async for chunk in upstream.content.iter_any():
-            await response.write(chunk)
-        await response.write_eof()
+            await downstream.send(response, chunk)
+        await downstream.finish(response)
     except (aiohttp.ClientError, TimeoutError, ConnectionError) as e:
         log.info("stream broken off", request_id=request[REQUEST_ID], error=repr(e))
         if request.transport is not None:
-            request.transport.close()
+            request.transport.abort()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from thaw.api.v1alpha1 import FunctionVersion
 from thaw.errors import Conflict, InvokeError
 from thaw.gateway import answers
@@ -9,6 +11,15 @@ from thaw.gateway.watch import Watch
 from thaw.kube import publishing
 from thaw.kube.client import Kube, Object
 from thaw.kube.kinds import FUNCTION_VERSION
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publish came to."""
+
+    version: FunctionVersion
+    new: bool
+    """False for the version that it already was."""
 
 
 class Publisher:
@@ -20,7 +31,7 @@ class Publisher:
     def __init__(self, kube: Kube, watch: Watch, timeout: float) -> None:
         self._kube, self._watch, self._timeout = kube, watch, timeout
 
-    async def publish(self, function: Object, description: str, code_sha256: str) -> FunctionVersion:
+    async def publish(self, function: Object, description: str, code_sha256: str) -> Published:
         """Publishes a Function as it is; the version it already is, when nothing changed since.
 
         :raises InvokeError: the operator refused, or gave no number in time.
@@ -48,11 +59,11 @@ class Publisher:
             text = f"The operator gave no version number within {self._timeout:g} s; is thaw-operator running?"
             raise InvokeError(500, "ServiceException", text)
         if version.status.duplicate_of:
-            return await self._original(version)
+            return Published(await self._original(version), new=False)
         if not version.status.version:
             await self._kube.delete(FUNCTION_VERSION, namespace, name, uid=uid)
             raise answers.invalid(version.status.state_reason or "The version could not be published.")
-        return version
+        return Published(version, new=True)
 
     async def _original(self, duplicate: FunctionVersion) -> FunctionVersion:
         """The version that a duplicate equals; the duplicate itself goes."""

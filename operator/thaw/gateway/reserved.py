@@ -7,7 +7,7 @@ from typing import Any
 
 from thaw.api.packages import MAX_UNZIPPED, MAX_ZIPPED
 from thaw.api.v1alpha1 import Function
-from thaw.gateway import answers, concurrency, shapes
+from thaw.gateway import answers, concurrency, provisioned, shapes
 from thaw.gateway.functions import Functions
 from thaw.gateway.targets import Targets
 from thaw.gateway.watch import Watch
@@ -81,9 +81,9 @@ class Reserved:
                 "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
                 f"below its minimum value of [{least}]."
             )
-        provisioned = sum(function.spec.scaling.provisioned_concurrency.values())
-        if count < provisioned:
+        kept = provisioned.total(self.watch, function, function.spec.scaling.provisioned_concurrency)
+        if count < kept:
             raise answers.invalid(
                 "ReservedConcurrentExecutions for function should not be lower than function's total provisioned "
-                f"concurrency [{provisioned}]."
+                f"concurrency [{kept}]."
             )

@@ -394,5 +394,5 @@ class Applier:
             await self._kube.create(FUNCTION_ALIAS, body)
             return
         await self._kube.patch(
-            FUNCTION_ALIAS, subject.namespace, action.name, {"spec": {"functionVersion": action.version}}
+            FUNCTION_ALIAS, subject.namespace, action.name, {"spec": objects.moved_to(action.version)}
         )

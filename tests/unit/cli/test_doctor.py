@@ -34,7 +34,7 @@ def checks(thaw, *arguments: str) -> tuple[int, dict[str, dict[str, str]]]:
 def test_all_is_well(thaw) -> None:
     code, out, err = thaw("doctor")
     lines = out.splitlines()
-    assert (code, err, lines[-1]) == (0, "", "16 ok, 0 warn, 0 fail")
+    assert (code, err, lines[-1]) == (0, "", "17 ok, 0 warn, 0 fail")
     assert all(line.startswith("ok   ") for line in lines[:-1])
     equipment = "kubelet v1.37.0, containerd 2.1.9, runc 1.3, CRIU 4.2, Linux 6.12.1"
     assert f"ok   node n1: can checkpoint: {equipment}" in lines

@@ -89,6 +89,28 @@ def test_an_alias_is_made_and_then_moved(thaw, cluster: Cluster) -> None:
     assert cluster.get("functionaliases", "greet-live")["spec"]["functionVersion"] == "4"
 
 
+def test_a_moved_alias_has_no_weights_of_before(thaw, cluster: Cluster) -> None:
+    spec = {"functionName": "greet", "name": "live", "functionVersion": "1", "additionalVersionWeights": {"2": 0.1}}
+    cluster.add(FUNCTION_ALIAS, "greet-live", spec=spec)
+    operate(cluster, {"version": "3", **ACTIVE})
+    thaw("publish", "greet", "--alias", "live")
+    moved = {"functionName": "greet", "name": "live", "functionVersion": "3"}
+    assert cluster.get("functionaliases", "greet-live")["spec"] == moved
+
+
+def test_an_alias_that_somebody_declares_stays(thaw, cluster: Cluster) -> None:
+    spec = {"functionName": "greet", "name": "live", "functionVersion": "1"}
+    cluster.add(FUNCTION_ALIAS, "greet-live", spec=spec)
+    fields = {"f:spec": {"f:functionVersion": {}}}
+    declared = {"manager": "argocd-controller", "operation": "Apply", "fieldsV1": fields}
+    cluster.objects["functionaliases", "default", "greet-live"]["metadata"]["managedFields"] = [declared]
+    operate(cluster, {"version": "3", **ACTIVE})
+    code, _, err = thaw("publish", "greet", "--alias", "live")
+    assert code == 1
+    assert "alias live stays where it is: its spec.functionVersion is managed by argocd-controller (set it to 3" in err
+    assert (cluster.get("functionaliases", "greet-live") or {})["spec"] == spec
+
+
 def test_without_waiting_the_number_is_enough(thaw, cluster: Cluster) -> None:
     operate(cluster, {"version": "3", "state": "Pending"})
     code, out, _ = thaw("publish", "greet", "--no-wait", "-o", "json")

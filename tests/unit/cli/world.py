@@ -299,6 +299,8 @@ def _merged(old: Object, patch: Object) -> Object:
     both = dict(old)
     for key, value in patch.items():
         both[key] = _merged(both.get(key) or {}, value) if isinstance(value, dict) else value
+        if value is None:
+            del both[key]
     return both
 
 

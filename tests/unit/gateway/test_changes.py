@@ -215,6 +215,24 @@ async def test_a_version_of_something_else_is_not_left_behind(world: World, lam:
     assert world.kube.all(kinds.FUNCTION_VERSION) == []
 
 
+async def test_a_version_that_was_there_before_is_kept(world: World, lam: Lambda) -> None:
+    """Published on condition, meanwhile set back to what a version is already: that version is somebody's."""
+    await lam.create_function(**arguments())
+    first = await world.publish()
+    before = world.kube.objects[("Function", NAMESPACE, "fn")]["spec"].get("memorySize")
+    changed = await lam.update_function_configuration(FunctionName="fn", MemorySize=999)
+    create = world.kube.create
+
+    async def slowly(*given: Any) -> Any:
+        await world.kube.patch(kinds.FUNCTION, NAMESPACE, "fn", {"spec": {"memorySize": before}})
+        return await create(*given)
+
+    world.kube.create = slowly  # type: ignore[method-assign]
+    late = lam.publish_version(FunctionName="fn", RevisionId=changed["RevisionId"])
+    assert (await refused(late))[:2] == ("PreconditionFailedException", 412)
+    assert [v["metadata"]["name"] for v in world.kube.all(kinds.FUNCTION_VERSION)] == [first["metadata"]["name"]]
+
+
 async def test_an_alias_of_latest(world: World, lam: Lambda) -> None:
     world.function()
     made = await lam.create_alias(FunctionName="fn", Name="dev", FunctionVersion="$LATEST")

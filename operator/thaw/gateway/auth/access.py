@@ -13,6 +13,7 @@ from typing import TypeVar
 import structlog
 from aiohttp import web
 
+from thaw import names
 from thaw.errors import InvokeError
 from thaw.gateway import answers
 from thaw.gateway.arns import Arns
@@ -27,7 +28,6 @@ from thaw.gateway.auth.peers import peer
 from thaw.gateway.auth.reviews import Reviews
 from thaw.gateway.auth.verbs import ACTIONS, VERBS, Verb
 
-NAMESPACE_HEADER = "X-Thaw-Namespace"
 CALLER = web.RequestKey("caller", Caller)
 """Who was found to make a request."""
 BODY = web.RequestKey("body", bytes)
@@ -219,9 +219,9 @@ def _wanted(request: web.Request) -> str:
 
     :raises InvokeError: 400, it cannot be one.
     """
-    named = request.headers.get(NAMESPACE_HEADER, "")
+    named = request.headers.get(names.NAMESPACE_HEADER, "")
     if named and not _NAMESPACE.fullmatch(named):
-        raise answers.invalid(f"{NAMESPACE_HEADER} must be the name of a namespace, not '{named[:80]}'")
+        raise answers.invalid(f"{names.NAMESPACE_HEADER} must be the name of a namespace, not '{named[:80]}'")
     return named
 
 

@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from thaw import names
 from thaw.errors import UserError
 from thaw.gateway import model
 from thaw.gateway.auth.bucket import Rate
 from thaw.gateway.auth.patterns import matches
 from thaw.gateway.auth.verbs import FUNCTION_URL
 
-LABEL = "thaw.dev/access-key=true"
+LABEL = f"{names.LABEL_ACCESS_KEY}=true"
 _REQUIRED = ("accessKeyId", "secretAccessKey", "namespace")
 _FIELDS = (*_REQUIRED, "actions", "functions", "requestsPerSecond", "burst", "expires")
 _ID = re.compile(r"[A-Za-z0-9]{4,128}", re.ASCII)

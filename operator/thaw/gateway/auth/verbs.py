@@ -16,7 +16,6 @@ FUNCTION_URL = "InvokeFunctionUrl"
 
 VERBS: Mapping[str, Verb] = {
     "Invoke": "invoke",
-    "InvokeAsync": "invoke",
     "InvokeWithResponseStream": "invoke",
     FUNCTION_URL: "invoke",
     "PublishVersion": "publish",
@@ -51,9 +50,6 @@ VERBS: Mapping[str, Verb] = {
     "CreateFunctionUrlConfig": "update",
     "UpdateFunctionUrlConfig": "update",
     "DeleteFunctionUrlConfig": "update",
-    "GetPolicy": "get",
-    "AddPermission": "update",
-    "RemovePermission": "update",
     "ListTags": "get",
     "TagResource": "update",
     "UntagResource": "update",

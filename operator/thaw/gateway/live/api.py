@@ -11,11 +11,12 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from thaw import names
 from thaw.api.v1alpha1 import Snapshot
 from thaw.errors import InvokeError, NodeError
 from thaw.gateway import answers
 from thaw.gateway.arns import Arns
-from thaw.gateway.auth.access import CALLER, NAMESPACE_HEADER, Access, guarded
+from thaw.gateway.auth.access import CALLER, Access, guarded
 from thaw.gateway.auth.caller import Caller
 from thaw.gateway.auth.verbs import ACTIONS, Verb
 from thaw.gateway.live import views
@@ -163,7 +164,9 @@ def _caller(request: web.Request) -> Caller:
     """
     caller = request[CALLER]
     if not caller.namespace:
-        raise answers.invalid(f"The header {NAMESPACE_HEADER} is required: the token's user belongs to no namespace.")
+        raise answers.invalid(
+            f"The header {names.NAMESPACE_HEADER} is required: the token's user belongs to no namespace."
+        )
     return caller
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from thaw.gateway import answers
+from thaw.gateway import answers, downstream
 from thaw.gateway.watch import Watch
 
 Json = dict[str, Any]
@@ -54,8 +53,11 @@ class Streams:
             headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
             response = web.StreamResponse(headers=headers)
             await response.prepare(request)
-            with contextlib.suppress(ConnectionError):  # the caller has left
+            try:
                 await self._pour(response, look)
+            except ConnectionError:  # the caller has left, or sleeps
+                if request.transport is not None:
+                    request.transport.abort()
             return response
         finally:
             self._open -= 1
@@ -67,14 +69,14 @@ class Streams:
         while not self._closing and (now := time.monotonic()) < until:
             view = look()
             if view is None:
-                await response.write(b"event: gone\ndata: {}\n\n")
+                await downstream.send(response, b"event: gone\ndata: {}\n\n")
                 return
             if view != told:
                 told, beat = view, now
-                await response.write(f"event: function\ndata: {json.dumps(view)}\n\n".encode())
+                await downstream.send(response, f"event: function\ndata: {json.dumps(view)}\n\n".encode())
             elif now - beat >= _BEAT:
                 beat = now
-                await response.write(b": still here\n\n")
+                await downstream.send(response, b": still here\n\n")
             await asyncio.sleep(_CALM)
             await self._change(look, told)
 

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from thaw.gateway.origin import WORKER_SCOPE
+
 INTEGRATION = "application/vnd.awslambda.http-integration-response"
 """The content type of an answer with a head before its body."""
 _JSON = "application/json"
@@ -23,8 +25,11 @@ _DELIMITER = bytes(8)
 _MOST_HEAD = 256 * 1024
 """Bytes in which a head must be complete."""
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OF_THE_CONNECTION = {"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
-"""Headers that the server itself writes."""
+_DROPPED = {
+    *("connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"),
+    WORKER_SCOPE,
+}
+"""Headers that the server itself writes, and one that no function may."""
 
 
 class Malformed(ValueError):
@@ -119,7 +124,7 @@ def _headers(said: Mapping[str, Any]) -> dict[str, str]:
     for name, value in headers.items():
         if not _NAME.fullmatch(name) or not isinstance(value, str | int | float):
             raise Malformed(f"header {name!r} is none")
-        if name.lower() not in _OF_THE_CONNECTION:
+        if name.lower() not in _DROPPED:
             found[name.lower()] = _line(str(value).lower() if isinstance(value, bool) else str(value))
     return found
 

@@ -20,8 +20,9 @@ from botocore.model import Shape
 
 from thaw.errors import Unavailable
 from thaw.gateway import model, server
-from thaw.gateway.auth.access import NAMESPACE_HEADER, guarded
+from thaw.gateway.auth.access import guarded
 from thaw.kube import kinds
+from thaw.names import NAMESPACE_HEADER
 from unit.gateway.conftest import Lambda
 from unit.gateway.world import KEY_ID, NAMESPACE, SECRET, Process, World
 

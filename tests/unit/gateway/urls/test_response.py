@@ -21,6 +21,11 @@ def test_json_without_a_status_is_the_body(payload: bytes) -> None:
     assert whole(payload, "application/json") == (Head(200, JSON), payload)
 
 
+def test_no_function_places_a_service_worker_before_the_gateways_other_pages() -> None:
+    head, _ = answered({"statusCode": 200, "headers": {"Service-Worker-Allowed": "/"}})
+    assert "service-worker-allowed" not in head.headers
+
+
 def test_a_custom_answer() -> None:
     head, body = answered(
         {

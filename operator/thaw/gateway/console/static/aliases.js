@@ -64,7 +64,7 @@ function edit(name, state, reload) {
     form,
     suggest: () => names.replaceChildren(...state.found.map((a) => h("option", { value: a.Name }))),
     offer(numbers) {
-      options(version, numbers);
+      options(version, [...numbers, "$LATEST"]);
       options(second, numbers, h("option", { value: "" }, "None"));
     },
     fill(chosen) {
