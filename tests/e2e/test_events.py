@@ -29,6 +29,8 @@ class Hook(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         print(self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
         self.send_response(204); self.end_headers()
+    def log_message(self, *line):
+        pass
 http.server.HTTPServer(("", 8000), Hook).serve_forever()
 """
 
