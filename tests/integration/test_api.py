@@ -152,6 +152,13 @@ async def test_what_the_api_makes_is_an_ordinary_manifest(world: World, front: F
     await active(front, "fn", "1")
     await front("create_alias", FunctionName="fn", Name="live", FunctionVersion="1")
     await front("create_alias", FunctionName="fn", Name="dev", FunctionVersion="$LATEST")
+
+    async def settled() -> bool:
+        """The operator has written all statuses, so that none changes between the export and the apply."""
+        aliases = await world.all(FUNCTION_ALIAS)
+        return all(a.get("status", {}).get("observedGeneration") == a["metadata"]["generation"] for a in aliases)
+
+    await world.eventually("all is settled", settled)
     everything = crds("get", "fn,fna,fnv", "-n", world.namespace, "-o", "json")
     crds("apply", "-f", "-", stdin=everything)
     spec = (await world.get(FUNCTION, "fn") or {})["spec"]
