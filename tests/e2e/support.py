@@ -8,7 +8,8 @@ import os
 import subprocess
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,3 +162,20 @@ def _rolled_out(cluster: Cluster, component: str) -> bool:
     current = is_.observed_generation == found.metadata.generation
     there = len(cluster.pods(f"app.kubernetes.io/component={component}", SYSTEM))
     return current and is_.updated_replicas == is_.available_replicas == there == wanted
+
+
+@contextmanager
+def token_of_role(cluster: Cluster, name: str, role: str) -> Iterator[str]:
+    """A token of a service account that has a cluster role in its namespace, for as long as it is used."""
+    rbac = client.RbacAuthorizationV1Api()
+    meta = {"name": name}
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+    cluster.core.create_namespaced_service_account(NAMESPACE, {"metadata": meta})
+    rbac.create_namespaced_role_binding(NAMESPACE, {"metadata": meta, "roleRef": reference, "subjects": [subject]})
+    asked = {"spec": {"audiences": [], "expirationSeconds": 600}}
+    try:
+        yield cluster.core.create_namespaced_service_account_token(name, NAMESPACE, asked).status.token
+    finally:
+        rbac.delete_namespaced_role_binding(name, NAMESPACE)
+        cluster.core.delete_namespaced_service_account(name, NAMESPACE)

@@ -14,9 +14,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from kubernetes import client
 
-from e2e.support import NAMESPACE, SYSTEM, Cluster, eventually, inline
+from e2e.support import NAMESPACE, SYSTEM, Cluster, eventually, inline, token_of_role
 
 SOURCE = "def handler(event, context):\n    return event\n"
 ENCODED = json.dumps({"a": 1}).encode()
@@ -37,18 +36,8 @@ def function(cluster: Cluster, name: str) -> str:
 @pytest.fixture
 def account(cluster: Cluster, name: str) -> Iterator[str]:
     """A token of a service account that has the chart's role thaw-invoke in its namespace."""
-    rbac = client.RbacAuthorizationV1Api()
-    meta = {"name": name}
-    subject = {"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "thaw-invoke"}
-    cluster.core.create_namespaced_service_account(NAMESPACE, {"metadata": meta})
-    rbac.create_namespaced_role_binding(NAMESPACE, {"metadata": meta, "roleRef": role, "subjects": [subject]})
-    asked = {"spec": {"audiences": [], "expirationSeconds": 600}}
-    try:
-        yield cluster.core.create_namespaced_service_account_token(name, NAMESPACE, asked).status.token
-    finally:
-        rbac.delete_namespaced_role_binding(name, NAMESPACE)
-        cluster.core.delete_namespaced_service_account(name, NAMESPACE)
+    with token_of_role(cluster, name, "thaw-invoke") as token:
+        yield token
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
 import pytest
-from kubernetes import client
 from playwright.async_api import expect
 
 from browser import Console, chromium, console
-from e2e.support import NAMESPACE, Cluster, eventually, inline
+from e2e.support import NAMESPACE, Cluster, eventually, inline, token_of_role
 
 SOURCE = """
 import time; time.sleep(1)
@@ -23,18 +22,8 @@ def handler(event, context):
 @pytest.fixture
 def token(cluster: Cluster, name: str) -> Iterator[str]:
     """Of a service account that may edit its namespace, by the cluster's own role."""
-    rbac = client.RbacAuthorizationV1Api()
-    meta = {"name": name}
-    subject = {"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"}
-    cluster.core.create_namespaced_service_account(NAMESPACE, {"metadata": meta})
-    rbac.create_namespaced_role_binding(NAMESPACE, {"metadata": meta, "roleRef": role, "subjects": [subject]})
-    asked = {"spec": {"audiences": [], "expirationSeconds": 600}}
-    try:
-        yield cluster.core.create_namespaced_service_account_token(name, NAMESPACE, asked).status.token
-    finally:
-        rbac.delete_namespaced_role_binding(name, NAMESPACE)
-        cluster.core.delete_namespaced_service_account(name, NAMESPACE)
+    with token_of_role(cluster, name, "edit") as token:
+        yield token
 
 
 @pytest.mark.timeout(300)

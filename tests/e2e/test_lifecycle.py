@@ -38,9 +38,9 @@ def condition(status: dict[str, Any], type_: str) -> dict[str, Any]:
 
 
 def events(cluster: Cluster, name: str) -> list[str]:
-    """Reasons of the events about an object, oldest first."""
+    """Reasons of the events about an object, oldest first, each as often as it came: equal ones are counted in one."""
     found = cluster.core.list_namespaced_event(NAMESPACE, field_selector=f"involvedObject.name={name}").items
-    return [e.reason for e in sorted(found, key=lambda e: e.metadata.name)]
+    return [e.reason for e in sorted(found, key=lambda e: e.metadata.name) for _ in range(e.count or 1)]
 
 
 def recycle(cluster: Cluster, version: str) -> None:

@@ -57,8 +57,8 @@ function edit(name, state, reload) {
     const wanted = { FunctionVersion: version.value, RoutingConfig: { AdditionalVersionWeights: weights } };
     if (known) await api.updateAlias(name, known.Name, { ...wanted, RevisionId: known.RevisionId });
     else await api.createAlias(name, { ...wanted, Name: alias.value });
-    result.say(known ? `${alias.value} was moved.` : `${alias.value} was created.`);
     await reload();
+    result.say(known ? `${alias.value} was moved.` : `${alias.value} was created.`);
   });
   return {
     form,
