@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 
 GROUP = "thaw.dev"
 VERSION = "v1alpha1"
@@ -39,7 +40,11 @@ LABEL_PACKAGE = f"{GROUP}/package"
 LABEL_GENERATION = f"{GROUP}/generation"
 """Which snapshot of its version an init or trial pod is for; above 1, a recycle."""
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGED_BY = "thaw"
+"""The value of that label on all that Thaw makes."""
 LABEL_COMPONENT = "app.kubernetes.io/component"
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""What a namespace may be called (RFC 1123 label); to be matched in full."""
 NAMESPACE_HEADER = "X-Thaw-Namespace"
 """By which a caller of the gateway says whose functions are meant, where what authenticates them does not."""
 LABEL_ACCESS_KEY = f"{GROUP}/access-key"

@@ -20,7 +20,6 @@ from thaw.build import secrets
 from thaw.build.manifest import Manifest
 from thaw.settings import Settings
 
-MANAGED_BY = "thaw"
 TASK_ROOT = "/var/task"
 _CPU_REQUEST = "50m"
 _STORAGE_REQUEST_MIB = 16
@@ -31,7 +30,7 @@ _ROOTS_NEEDS = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "
 def labels(function: str, qualifier: str, version_name: str, role: str) -> dict[str, str]:
     """The labels by which pods of a version are found."""
     found = {
-        names.LABEL_MANAGED_BY: MANAGED_BY,
+        names.LABEL_MANAGED_BY: names.MANAGED_BY,
         names.LABEL_FUNCTION: function,
         names.LABEL_VERSION: names.version_label(qualifier),
         names.LABEL_ROLE: role,

@@ -6,7 +6,6 @@ import hashlib
 
 from thaw import names
 from thaw.api.v1alpha1 import FrozenTemplate
-from thaw.build import common
 from thaw.build.manifest import Manifest
 
 
@@ -21,7 +20,7 @@ def revision(
             "name": names.revision(version_name),
             "namespace": namespace,
             "labels": {
-                names.LABEL_MANAGED_BY: common.MANAGED_BY,
+                names.LABEL_MANAGED_BY: names.MANAGED_BY,
                 names.LABEL_FUNCTION: function,
                 names.LABEL_VERSION: str(version),
                 names.LABEL_VERSION_NAME: version_name,
@@ -44,7 +43,7 @@ def snapshot(
             "name": name,
             "namespace": namespace,
             "labels": {
-                names.LABEL_MANAGED_BY: common.MANAGED_BY,
+                names.LABEL_MANAGED_BY: names.MANAGED_BY,
                 names.LABEL_FUNCTION: function,
                 names.LABEL_VERSION: version,
                 names.LABEL_VERSION_NAME: version_name,

@@ -102,7 +102,7 @@ class Leases:
         try:
             await self._kube.patch(LEASE, namespace, self.name, {"spec": spec})
         except NotFound:
-            labels = {names.LABEL_COMPONENT: GATEWAY_COMPONENT, names.LABEL_MANAGED_BY: "thaw"}
+            labels = {names.LABEL_COMPONENT: GATEWAY_COMPONENT, names.LABEL_MANAGED_BY: names.MANAGED_BY}
             meta = {"name": self.name, "namespace": namespace, "labels": labels}
             body = {"apiVersion": LEASE.api_version, "kind": "Lease", "metadata": meta, "spec": spec}
             try:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from pydantic import Field, field_validator, model_validator
 
+from thaw import names
 from thaw.api.base import Model
 from thaw.errors import StoreError
 
@@ -23,7 +24,6 @@ MAX_CHUNK_SIZE = 16 << 20
 MAX_ENTRIES = 20_000
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def check_id(snapshot_id: str) -> str:
@@ -51,7 +51,7 @@ def check_namespace(namespace: str) -> str:
 
     :raises StoreError: for anything else.
     """
-    if not _NAMESPACE.fullmatch(namespace):
+    if not names.NAMESPACE.fullmatch(namespace):
         raise StoreError(f"not a namespace: {namespace[:80]!r}")
     return namespace
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -35,7 +34,6 @@ BODY = web.RequestKey("body", bytes)
 _LARGE = 1024 * 1024
 log = structlog.get_logger(__name__)
 _H = TypeVar("_H", bound=Callable[..., Awaitable[web.StreamResponse]])
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 
 
 def guarded(handler: _H) -> _H:
@@ -220,7 +218,7 @@ def _wanted(request: web.Request) -> str:
     :raises InvokeError: 400, it cannot be one.
     """
     named = request.headers.get(names.NAMESPACE_HEADER, "")
-    if named and not _NAMESPACE.fullmatch(named):
+    if named and not names.NAMESPACE.fullmatch(named):
         raise answers.invalid(f"{names.NAMESPACE_HEADER} must be the name of a namespace, not '{named[:80]}'")
     return named
 

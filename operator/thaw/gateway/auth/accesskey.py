@@ -25,7 +25,6 @@ LABEL = f"{names.LABEL_ACCESS_KEY}=true"
 _REQUIRED = ("accessKeyId", "secretAccessKey", "namespace")
 _FIELDS = (*_REQUIRED, "actions", "functions", "requestsPerSecond", "burst", "expires")
 _ID = re.compile(r"[A-Za-z0-9]{4,128}", re.ASCII)
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _FUNCTION = re.compile(r"[A-Za-z0-9_.*?-]{1,253}", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,6})?", re.ASCII)
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})", re.ASCII)
@@ -78,7 +77,7 @@ def read(data: Mapping[str, str]) -> AccessKey:
     return AccessKey(
         id=_fitting("accessKeyId", fields["accessKeyId"], _ID),
         secret=_secret(fields["secretAccessKey"]),
-        namespace=_fitting("namespace", fields["namespace"], _NAMESPACE),
+        namespace=_fitting("namespace", fields["namespace"], names.NAMESPACE),
         actions=_actions(fields.get("actions", "lambda:*")),
         functions=_functions(fields.get("functions", "*")),
         rate=_rate(fields.get("requestsPerSecond"), fields.get("burst")),

@@ -21,7 +21,6 @@ from thaw.kube.client import Object
 
 MAX_PAYLOAD = 1 << 20
 """Bytes of an event (AWS: 1 MB for asynchronous invocations)."""
-_MANAGED_BY = "thaw"
 _GZIP = 31
 """zlib's name for gzip's format at its largest window."""
 
@@ -66,7 +65,7 @@ def manifest(event: Event, gateway: str) -> Object:
         status=EventInvocationStatus(state="Delivering" if event.url else "Accepted"),
     ).to_json()
     labels = {
-        names.LABEL_MANAGED_BY: _MANAGED_BY,
+        names.LABEL_MANAGED_BY: names.MANAGED_BY,
         names.LABEL_FUNCTION: event.function,
         names.LABEL_GATEWAY: gateway,
     }
